@@ -1,0 +1,85 @@
+"""What an effect is. Audio is float32 (channels, samples); settings are a flat dict of physical values.
+
+An ``Effect`` is a description without state; ``start`` gives a ``Process``, which holds the state of one stream and
+takes it block by block. Blocks of any length give the same samples as the whole.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from stylefx.effects.parameters import Parameter
+from stylefx.errors import UserError
+
+Settings = Mapping[str, float]
+
+
+class Process(ABC):
+    """One running stream of an effect. ``latency`` is the delay of the output in samples (look-ahead)."""
+
+    latency: int = 0
+
+    @abstractmethod
+    def __call__(self, block: np.ndarray) -> np.ndarray:
+        """Next block, float32 (channels, n) -> float32 of the same shape; the input is not modified."""
+
+
+class Effect(ABC):
+    """An audio effect with named parameters in physical units.
+
+    Subclasses set ``name`` (the registry key) and ``parameters`` and implement ``start``. ``config()`` returns the
+    constructor's arguments as plain data, so that chains can be written down and rebuilt.
+    """
+
+    name: ClassVar[str]
+    parameters: tuple[Parameter, ...]
+
+    @abstractmethod
+    def start(self, settings: Settings, sample_rate: float, channels: int) -> Process:
+        """A new stream with fixed settings; the settings are complete and validated."""
+
+    def config(self) -> dict[str, Any]:
+        return {}
+
+    def validate(self, settings: Settings) -> None:
+        """Raise UserError when a value is not physically valid (subclasses add their bounds)."""
+
+    def effective(self, settings: Settings, sample_rate: float) -> dict[str, float]:
+        """The settings as rendered at this rate (for example cutoffs clamped to 0.9 Nyquist)."""
+        return dict(settings)
+
+    def complete(self, settings: Settings | None) -> dict[str, float]:
+        """Fill in defaults; refuse unknown names and values that are not finite numbers."""
+        settings = settings or {}
+        names = [p.name for p in self.parameters]
+        for key, value in settings.items():
+            if key not in names:
+                raise UserError(f"{self.name} has no parameter {key!r}; it has {', '.join(names)}")
+            if not np.isfinite(value):
+                raise UserError(f"{self.name}: {key} is {value}; give a finite number")
+        full = {p.name: float(settings.get(p.name, p.default)) for p in self.parameters}
+        self.validate(full)
+        return full
+
+    def render(self, audio: np.ndarray, settings: Settings | None, sample_rate: float) -> np.ndarray:
+        """Render a whole signal, float32 (channels, samples), look-ahead compensated: same length, aligned."""
+        audio = check_audio(audio)
+        process = self.start(self.complete(settings), float(sample_rate), audio.shape[0])
+        if process.latency == 0:
+            return process(audio)
+        padded = np.pad(audio, ((0, 0), (0, process.latency)))
+        return np.ascontiguousarray(process(padded)[:, process.latency :])
+
+
+def check_audio(audio: np.ndarray) -> np.ndarray:
+    """float32 (channels, samples), contiguous and finite, or a UserError."""
+    audio = np.ascontiguousarray(audio, dtype=np.float32)
+    if audio.ndim != 2:
+        raise UserError(f"audio must have the shape (channels, samples), got {audio.shape}")
+    if not np.isfinite(audio).all():
+        raise UserError("audio contains NaN or infinite samples; repair or drop the recording")
+    return audio
