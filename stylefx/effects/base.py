@@ -45,7 +45,7 @@ class Effect(ABC):
     def config(self) -> dict[str, Any]:
         return {}
 
-    def validate(self, settings: Settings) -> None:
+    def validate(self, settings: Settings) -> None:  # noqa: B027 (a hook: nothing to check by default)
         """Raise UserError when a value is not physically valid (subclasses add their bounds)."""
 
     def effective(self, settings: Settings, sample_rate: float) -> dict[str, float]:

@@ -167,7 +167,8 @@ class EffectChain:
     def from_dict(cls, data: dict[str, Any]) -> EffectChain:
         if data.get("format") != CHAIN_FORMAT or data.get("version") != CHAIN_VERSION:
             raise UserError(
-                f"not a chain of format {CHAIN_FORMAT} {CHAIN_VERSION}: format {data.get('format')!r}, version {data.get('version')!r}"
+                f"not a chain of format {CHAIN_FORMAT} {CHAIN_VERSION}: "
+                f"format {data.get('format')!r}, version {data.get('version')!r}"
             )
         return cls(
             tuple(
