@@ -36,7 +36,7 @@ class PedalboardChain:
     """
 
     TIME_FACTOR = 2.0 * math.pi / math.log(9.0)
-    _SHELVES: ClassVar[dict[str, str]] = {"low_shelf": "LowShelfFilter", "peak": "PeakFilter", "high_shelf": "HighShelfFilter"}
+    _FILTERS: ClassVar[dict[str, str]] = {"low_shelf": "LowShelfFilter", "peak": "PeakFilter", "high_shelf": "HighShelfFilter"}
 
     def __init__(self, chain: EffectChain):
         try:
@@ -53,16 +53,7 @@ class PedalboardChain:
         for effect, entry in zip(self.chain.effects, settings, strict=True):
             values = effect.effective(entry["settings"], sample_rate)
             if effect.name == "parametric_eq":
-                for band in effect.bands:
-                    cls = getattr(self.library, self._SHELVES[band.kind])
-                    name = band.name
-                    plugins.append(
-                        cls(
-                            cutoff_frequency_hz=values[f"{name}_cutoff_hz"],
-                            gain_db=values[f"{name}_gain_db"],
-                            q=values[f"{name}_q"],
-                        )
-                    )
+                plugins += [self._band(name, kind, values) for name, kind, *_ in effect.bands]
             elif effect.name == "compressor":
                 plugins.append(
                     self.library.Compressor(
@@ -76,6 +67,13 @@ class PedalboardChain:
             else:
                 plugins.append(self.library.Gain(gain_db=values["gain_db"]))
         return plugins
+
+    def _band(self, name: str, kind: str, values: dict[str, float]):
+        if kind not in self._FILTERS:
+            raise UserError(f"the render 'pedalboard' plays shelves and peaks, not the band {name!r} of kind {kind!r}")
+        return getattr(self.library, self._FILTERS[kind])(
+            cutoff_frequency_hz=values[f"{name}_cutoff_hz"], gain_db=values[f"{name}_gain_db"], q=values[f"{name}_q"]
+        )
 
     def __call__(self, audio: np.ndarray, controls: np.ndarray, sample_rate: float) -> np.ndarray:
         board = self.library.Pedalboard(self._plugins(self.chain.settings(controls), sample_rate))

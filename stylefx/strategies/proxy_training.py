@@ -171,4 +171,3 @@ def proxy_error(proxy: Proxy, recordings: Recordings, items: int = 32) -> dict[s
             "input_mr_stft": float(distance(audio, target)),
             "items": items,
         }
-
