@@ -1,0 +1,154 @@
+"""From positions to training items: which half is the reference, which stretch is read, and the reading itself.
+
+Pure draws keyed by (seed, epoch, sample key): an item does not depend on the rank, the worker or the batch it lands in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stylefx.corpus.order import CorpusOrder, Mixture
+from stylefx.corpus.reader import Corpus, SampleRef
+from stylefx.errors import UserError
+from stylefx.keyed import Draw
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Training items. Audio is float32 (batch, channels, samples); ``valid`` is 0 where an item only pads the batch.
+
+    ``dry`` and ``dry_reference`` come instead of input, target and reference when the settings are drawn during training:
+    the half to be processed and the half that becomes the reference, both before any effect.
+    """
+
+    keys: list[str]
+    epochs: list[int]
+    valid: np.ndarray
+    input: np.ndarray | None = None
+    target: np.ndarray | None = None
+    reference: np.ndarray | None = None
+    dry: np.ndarray | None = None
+    dry_reference: np.ndarray | None = None
+
+
+def choose_half(seed: int, epoch: int, key: str) -> tuple[str, str]:
+    """(half to process, half whose target is the reference): a keyed coin."""
+    return ("a", "b") if Draw(seed, "train/half", f"{epoch}/{key}").chance(0.5) else ("b", "a")
+
+
+def choose_crop(seed: int, epoch: int, key: str, purpose: str, frames: int, crop: int | None) -> tuple[int, int]:
+    """(start, frames) of the stretch to read: a keyed position, or everything."""
+    if crop is None or crop >= frames:
+        return 0, frames
+    return Draw(seed, f"train/crop/{purpose}", f"{epoch}/{key}").integer(0, frames - crop), crop
+
+
+class TrainingSet:
+    """Positions of the endless training sequence -> items, over one or several corpora of the same rate and channels.
+
+    ``crop`` is the length in samples that is read of each half; None reads whole halves. ``dry`` reads the dry halves.
+    """
+
+    def __init__(
+        self,
+        corpora: Sequence[Corpus],
+        weights: Sequence[float] | None = None,
+        *,
+        seed: int = 0,
+        split: str = "train",
+        window: int = 8,
+        crop: int | None = None,
+        dry: bool = False,
+    ):
+        first = corpora[0]
+        for other in corpora[1:]:
+            if (other.sample_rate, other.channels) != (first.sample_rate, first.channels):
+                raise UserError(
+                    f"{other.store} has {other.sample_rate} Hz and {other.channels} channels, {first.store} has "
+                    f"{first.sample_rate} Hz and {first.channels}; mix corpora of one rate and channel count"
+                )
+        self.corpora, self.seed, self.crop, self.dry = list(corpora), seed, crop, dry
+        self.shards = [c.shards_of(split) for c in corpora]
+        orders = [CorpusOrder([s.samples for s in shards], seed, window) for shards in self.shards]
+        if weights is None:
+            weights = [max(o.total, 1) for o in orders]
+        self.order = Mixture(orders, weights, seed)
+        self.half_frames = min(c.half_frames for c in corpora)
+        if crop is None and any(c.half_frames != self.half_frames for c in corpora):
+            self.crop = self.half_frames  # corpora of unequal halves share the shortest
+
+    @property
+    def frames(self) -> int:
+        """Samples per half that an item holds."""
+        return min(self.crop or self.half_frames, self.half_frames)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of an item's arrays."""
+        return ("dry", "dry_reference") if self.dry else ("input", "target", "reference")
+
+    @property
+    def channels(self) -> int:
+        return self.corpora[0].channels
+
+    def sample(self, position: int) -> tuple[Corpus, SampleRef, int]:
+        """(corpus, sample, epoch) of a position."""
+        place = self.order.locate(position)
+        corpus = self.corpora[place.corpus]
+        return corpus, corpus.table(self.shards[place.corpus][place.shard].name)[place.row], place.epoch
+
+    def read(self, corpus: Corpus, ref: SampleRef, epoch: int) -> dict[str, Any]:
+        """One item: {"input", "target", "reference"}, or {"dry", "dry_reference"}, each float32 (channels, frames)."""
+        half, other = choose_half(self.seed, epoch, ref.key)
+        start, n = choose_crop(self.seed, epoch, ref.key, "input", corpus.half_frames, self.crop)
+        there, m = choose_crop(self.seed, epoch, ref.key, "reference", corpus.half_frames, self.crop)
+        if self.dry:
+            return {
+                "dry": corpus.read(ref, [f"{half}.dry"], start, n)[f"{half}.dry"],
+                "dry_reference": corpus.read(ref, [f"{other}.dry"], there, m)[f"{other}.dry"],
+            }
+        pair = corpus.read(ref, [f"{half}.input", f"{half}.target"], start, n)
+        reference = corpus.read(ref, [f"{other}.target"], there, m)
+        return {
+            "input": pair[f"{half}.input"],
+            "target": pair[f"{half}.target"],
+            "reference": reference[f"{other}.target"],
+        }
+
+    def prefetch(self, position: int) -> None:
+        """Ask remote stores for the shards of the position's window and of the one after it."""
+        for number, order in enumerate(self.order.orders):
+            local = self.order.local_position(number, position)
+            epoch, window = order.window_of(local)
+            for e, w in ((epoch, window), order.next_window(epoch, window)):
+                shards = [self.shards[number][i] for i in order.window_shards(e, w)]
+                self.corpora[number].store.prefetch([f for s in shards for f in shard_files(s)])
+
+
+def shard_files(shard: Any) -> list[tuple[str, str | None]]:
+    """The two files that reading a shard needs, with their checksums."""
+    return [(f"{shard.name}.parquet", shard.parquet_sha256), (f"{shard.name}.tar", shard.sha256)]
+
+
+class EvaluationSet:
+    """A split in a fixed keyed order: half a is processed, b is the reference; the first ``limit`` samples."""
+
+    def __init__(self, corpora: Sequence[Corpus], split: str = "val", limit: int | None = None, crop: int | None = None):
+        refs = [(c, ref) for c in corpora for ref in c.samples(split)]
+        refs.sort(key=lambda item: Draw(0, "evaluation/order", item[1].key).unit())
+        self.refs = refs[:limit]
+        self.crop = crop
+
+    def __len__(self) -> int:
+        return len(self.refs)
+
+    def read(self, index: int) -> dict[str, Any]:
+        """Item ``index``; the centre of the half when cropped."""
+        corpus, ref = self.refs[index]
+        n = min(self.crop or corpus.half_frames, corpus.half_frames)
+        halves = corpus.read(ref, ["a.input", "a.target", "b.target"], (corpus.half_frames - n) // 2, n)
+        return {"input": halves["a.input"], "target": halves["a.target"], "reference": halves["b.target"]}

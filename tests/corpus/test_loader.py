@@ -1,0 +1,124 @@
+"""The loader: same batches for any workers, ranks and restarts; the paper's exchange of halves; exact evaluation."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from stylefx.corpus.dataset import EvaluationSet, TrainingSet, choose_half
+from stylefx.corpus.loader import EvaluationLoader, TrainingLoader
+from stylefx.corpus.reader import open_corpus
+from stylefx.errors import UserError
+from tests.corpus.make_corpus import make_corpus
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return make_corpus(tmp_path_factory.mktemp("c") / "c", {"train": [5, 3, 4, 6], "val": [4, 3]}, dry=True)
+
+
+def batches(path, *, first=0, last=6, world=1, workers=0, crop=1500, **kwargs):
+    """Steps of 8 items: per step the ranks' batches one after another."""
+    loaders = [
+        iter(TrainingLoader(TrainingSet([open_corpus(path)], seed=4, window=2, crop=crop, **kwargs), micro=8 // world,
+                            rank=r, world=world, workers=workers, start_step=first, stop_step=last))
+        for r in range(world)
+    ]  # fmt: skip
+    return [[next(loader) for loader in loaders] for _ in range(first, last)]
+
+
+def content(steps):
+    """(keys, audio) of every item in order."""
+    return [
+        (key, batch.epochs[i], batch.input[i].tobytes(), batch.target[i].tobytes(), batch.reference[i].tobytes())
+        for step in steps for batch in step for i, key in enumerate(batch.keys)
+    ]  # fmt: skip
+
+
+def test_world_sizes_and_workers_read_the_same_sequence(path):
+    want = content(batches(path))
+    for world, workers in itertools.product([1, 2, 4], [0, 2, 4]):
+        assert content(batches(path, world=world, workers=workers)) == want
+
+
+@pytest.mark.parametrize(("before", "after"), [((1, 0), (4, 2)), ((2, 4), (1, 2)), ((4, 2), (2, 0))])
+@pytest.mark.parametrize("stop", [1, 3, 5])
+def test_stopping_and_going_on_elsewhere_loses_nothing(path, before, after, stop):
+    head = content(batches(path, last=stop, world=before[0], workers=before[1]))
+    tail = content(batches(path, first=stop, world=after[0], workers=after[1]))
+    assert head + tail == content(batches(path))
+
+
+def test_one_half_is_processed_and_the_other_is_the_reference(path):
+    corpus = open_corpus(path)
+    refs = {r.key: r for r in corpus.samples("train")}
+    halves = set()
+    for [batch] in batches(path, crop=None, last=9):
+        for i, key in enumerate(batch.keys):
+            half, other = choose_half(4, batch.epochs[i], key)
+            audio = corpus.read(refs[key], [f"{half}.input", f"{half}.target", f"{other}.target"])
+            for got, want in zip((batch.input, batch.target, batch.reference), audio.values(), strict=True):
+                assert np.array_equal(got[i], want)
+            halves.add((key, half))
+    assert len(halves) > 1.3 * len(refs)  # over four epochs both halves of most samples were processed
+
+
+def test_input_and_target_are_cropped_at_the_same_place(path):
+    corpus = open_corpus(path)
+    refs = {r.key: r for r in corpus.samples("train")}
+    starts = set()
+    for [batch] in batches(path, crop=1000):
+        for i, key in enumerate(batch.keys):
+            half, _ = choose_half(4, batch.epochs[i], key)
+            full = corpus.read(refs[key], [f"{half}.input", f"{half}.target"])
+            windows = np.lib.stride_tricks.sliding_window_view(full[f"{half}.input"][0], 1000)
+            start = int(np.flatnonzero((windows == batch.input[i, 0]).all(axis=1))[0])
+            assert np.array_equal(batch.target[i], full[f"{half}.target"][:, start : start + 1000])
+            starts.add(start)
+    assert len(starts) > 20
+
+
+def test_dry_halves_come_for_online_rendering(path):
+    [[batch]] = batches(path, last=1, dry=True)
+    assert batch.input is None
+    assert batch.dry.shape == batch.dry_reference.shape == (8, 1, 1500)
+
+
+def test_corpora_are_mixed_by_weight(path, tmp_path):
+    other = make_corpus(tmp_path / "o", {"train": [4]}, source="other", seed=1, half_frames=3000)
+    data = TrainingSet([open_corpus(path), open_corpus(other)], [3, 1], seed=0)
+    assert data.frames == 3000
+    loader = TrainingLoader(data, micro=32, workers=2, stop_step=32)
+    keys = [k for b in loader for k in b.keys]
+    assert sum(k.startswith("other") for k in keys) == len(keys) // 4 == 256
+
+
+def test_corpora_of_unlike_rates_are_refused(path, tmp_path):
+    other = make_corpus(tmp_path / "o", {"train": [1]}, sample_rate=44100)
+    with pytest.raises(UserError, match="44100 Hz.*24000 Hz"):
+        TrainingSet([open_corpus(path), open_corpus(other)])
+
+
+def test_an_error_in_a_worker_reaches_the_caller(tmp_path):
+    path = make_corpus(tmp_path / "c", {"train": [4]})
+    (path / "train/train-000000.tar").write_bytes(b"\0" * 100)
+    loader = TrainingLoader(TrainingSet([open_corpus(path)]), micro=4, workers=2, stop_step=1)
+    with pytest.raises(Exception, match="train-000000"):
+        next(iter(loader))
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("limit", [None, 5])
+def test_evaluation_sees_every_item_once_whatever_the_ranks(path, world, limit):
+    data = EvaluationSet([open_corpus(path)], limit=limit)
+    seen, lengths = [], set()
+    for rank in range(world):
+        loader = list(EvaluationLoader(data, batch=2, rank=rank, world=world))
+        lengths.add(len(loader))
+        assert all(len(b.keys) == 2 for b in loader)
+        seen += [k for b in loader for k, valid in zip(b.keys, b.valid, strict=True) if valid]
+    assert sorted(seen) == sorted(ref.key for _, ref in data.refs)
+    assert len(seen) == (limit or 7)
+    assert len(lengths) == 1
