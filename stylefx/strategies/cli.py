@@ -1,0 +1,98 @@
+"""`stylefx train-proxy` and `stylefx compare-strategies`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stylefx.errors import UserError
+
+
+def _chain(spec: str, ranges: str):
+    """``parametric_eq``, ``compressor+expander``, or the path of a chain's JSON/YAML file."""
+    from stylefx.effects.chain import EffectChain
+    from stylefx.effects.registry import make_effect
+
+    if Path(spec).suffix in (".json", ".yaml", ".yml"):
+        import yaml
+
+        try:
+            return EffectChain.from_dict(yaml.safe_load(Path(spec).read_text()))
+        except (OSError, yaml.YAMLError, AttributeError, KeyError) as error:
+            raise UserError(f"{spec}: not a chain file ({error})") from error
+    names = spec.split("+")
+    return EffectChain.of(*(make_effect(n, **({"ranges": ranges} if n == "parametric_eq" else {})) for n in names))
+
+
+@click.command("train-proxy", context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("effect")
+@click.argument("recordings", type=click.Path(exists=True, path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Weights (.safetensors); a JSON comes beside.")
+@click.option("--ranges", default="deepafx-st", help="Ranges of parametric_eq.")
+@click.option("--sample-rate", default=24000.0, help="Rate in Hz; the proxy is good for this one only.")
+@click.option("--steps", default=20000, type=click.IntRange(1))
+@click.option("--batch", default=8, type=click.IntRange(1))
+@click.option("--frames", default=65536, type=click.IntRange(1024), help="Length of a training cut in samples.")
+@click.option("--learning-rate", default=3e-4, type=click.FloatRange(0, min_open=True))
+@click.option("--width", default=64, type=click.IntRange(1), help="Channels of the network.")
+@click.option("--max-minutes", default=60.0, type=click.FloatRange(0, min_open=True), help="Recordings kept in memory.")
+@click.option("--seed", default=0, type=click.IntRange(0))
+@click.option("--device", default=None, help="cpu or cuda; default: cuda where there is one.")
+def train_proxy(
+    effect, recordings, out, ranges, sample_rate, steps, batch, frames, learning_rate, width, max_minutes, seed, device
+):
+    """Train a neural proxy of EFFECT on RECORDINGS (a folder).
+
+    EFFECT is a name (parametric_eq, compressor, ...), several joined by + (one proxy of all), or a chain file.
+    """
+    import torch
+
+    from stylefx.progress import step_progress
+    from stylefx.strategies.proxy import save_proxy
+    from stylefx.strategies.proxy_training import ProxyTraining, Recordings, find_recordings
+    from stylefx.strategies.proxy_training import train_proxy as run
+
+    chain = _chain(effect, ranges)
+    training = ProxyTraining(sample_rate, steps, batch, frames, learning_rate, seed, max_minutes)
+    data = Recordings(find_recordings(recordings), training)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    with step_progress(f"proxy of {effect}", steps) as report:
+        proxy, record = run(chain, data, training, {"width": width}, device, lambda step, loss: report(step + 1, loss=loss))
+    save_proxy(proxy, out, record)
+    error = record["held_out"]
+    click.echo(
+        f"{out}: held-out recordings, random settings: {error['relative_rms_db']:.1f} dB relative error "
+        f"(unprocessed input {error['input_relative_rms_db']:.1f} dB), MR-STFT {error['mr_stft']:.3f} "
+        f"(input {error['input_mr_stft']:.3f}), {record['seconds']:.0f} s"
+    )
+
+
+@click.command("compare-strategies", context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("corpus", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the JSON, the table and the picture."
+)
+@click.option("--strategies", default="ad,spsa,ctcn1", help="Comma-separated; np, np-hh, np-fh need --proxy.")
+@click.option("--proxy", "proxies", multiple=True, type=click.Path(path_type=Path), help="One per effect of the chain, in order.")
+@click.option("--steps", default=200, type=click.IntRange(2))
+@click.option("--batch", default=4, type=click.IntRange(1))
+@click.option("--frames", default=32768, type=click.IntRange(2048))
+@click.option("--items", default=32, type=click.IntRange(1), help="Held-out samples for the quality.")
+@click.option("--learning-rate", default=1e-3, help="SPSA uses a tenth of it, as in the paper.")
+@click.option("--encoder", default="tiny")
+@click.option("--seed", default=0, type=click.IntRange(0))
+@click.option("--device", default="cpu")
+def compare_strategies(corpus, out, strategies, proxies, **options):
+    """Measure differentiation strategies side by side on CORPUS.
+
+    Per strategy: cosine of its gradient with autodiff's, seconds per step, memory, and the held-out MR-STFT (as a share of the
+    unprocessed input's) after equal steps and after equal seconds.
+    """
+    from stylefx.strategies.compare import Comparison, compare
+
+    names = [n.strip() for n in strategies.split(",") if n.strip()]
+    if any(n.startswith("np") for n in names) and not proxies:
+        raise UserError("np, np-hh and np-fh need trained proxies: add --proxy EQ --proxy COMPRESSOR (`stylefx train-proxy`)")
+    comparison = Comparison(corpus=str(corpus), proxies=tuple(str(p) for p in proxies), **options)
+    click.echo(compare(names, comparison, out, echo=lambda text: click.echo(text, err=True)))
