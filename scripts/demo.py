@@ -1,0 +1,128 @@
+"""`make demo`: real recordings -> verified corpus -> trained model -> held-out figures -> one transferred recording, drawn.
+
+Each step is one command of the project, printed as it runs, so that it can be repeated by hand. Everything lands in demo/;
+a second call goes on where the first one stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO = Path("demo")
+BIN = Path(sys.executable).parent
+AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"}
+
+
+def stop(message: str, status: int = 2) -> None:
+    print(f"demo: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def step(title: str, *command: object) -> float:
+    """Run one command, show it, and stop with its exit status when it fails. Returns its seconds."""
+    words = [str(w) for w in command]
+    print(f"\n== {title}\n$ {shlex.join([Path(words[0]).name, *words[1:]])}", flush=True)
+    started = time.monotonic()
+    status = subprocess.call(words)
+    if status:
+        stop(f"'{title}' ended with status {status}; mend it and run `make demo` again, it goes on from here", status)
+    return time.monotonic() - started
+
+
+def own_manifest(folder: Path) -> Path:
+    """The demo's manifest with the user's folder as its source; one group is pinned to val and one to test."""
+    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in AUDIO_SUFFIXES)
+    if len(files) < 3:
+        stop(
+            f"{folder} holds {len(files)} recordings ({', '.join(sorted(AUDIO_SUFFIXES))}); give at least 3, 10 minutes or more in all"
+        )
+    parents = sorted({f.parent.name for f in files})
+    by_folder = len(parents) >= 3
+    groups = parents if by_folder else sorted(str(f.relative_to(folder)) for f in files)
+    manifest = yaml.safe_load((ROOT / "manifests/demo.yaml").read_text())
+    rule = {"parent": 1} if by_folder else {"regex": "(.+)"}
+    manifest["sources"] = [{"name": "own", "path": str(folder), "group": rule, "licence": "your own"}]
+    manifest["split"] = {
+        "fractions": {"train": 1.0, "val": 0.0, "test": 0.0},
+        "val": [f"own/{groups[0]}"],
+        "test": [f"own/{groups[1]}"],
+    }
+    manifest["name"] = "demo-own"
+    path = DEMO / "own.yaml"
+    path.write_text(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True))
+    kind = "folder" if by_folder else "file (fewer than three folders: take care that no speaker or song is in two files)"
+    print(f"{len(files)} recordings; groups by {kind}: {groups[0]!r} is for validation, {groups[1]!r} for the test")
+    return path
+
+
+def held_out_recordings(corpus: Path) -> tuple[Path, Path]:
+    """An input and a reference from the test split: the longest recording, and the longest one of another group."""
+    import pyarrow.parquet as pq
+
+    plan = pq.read_table(sorted(corpus.glob("plan-*.parquet"))[-1]).to_pylist()
+    found: dict[str, tuple[float, str, Path]] = {}
+    for row in plan:
+        if row["split"] != "test":
+            continue
+        parts = row["parts"] if isinstance(row["parts"], list) else json.loads(row["parts"])
+        for part in parts:
+            seconds = (part["start_frame"] + part["num_frames"]) / part["sample_rate"]
+            path = Path(part["uri"].removeprefix("file://"))
+            found[part["recording"]] = max(found.get(part["recording"], (0.0, "", path)), (seconds, row["group"], path))
+    ordered = sorted(found.values(), key=lambda f: (-f[0], str(f[2])))
+    if not ordered:
+        stop("the test split of the corpus is empty", 1)
+    reference = ordered[0]
+    others = [f for f in ordered if f[1] != reference[1]] or ordered[1:] or ordered
+    return others[0][2], reference[2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--audio", default="", help="folder with your own recordings; default: fetch the demo's")
+    parser.add_argument("--workers", default="2")
+    arguments = parser.parse_args()
+    DEMO.mkdir(exist_ok=True)
+    started, seconds = time.monotonic(), {}
+
+    if arguments.audio:
+        folder = Path(arguments.audio).expanduser().resolve()
+        if not folder.is_dir():
+            stop(f"AUDIO={arguments.audio} is not a folder")
+        manifest, corpus, run = own_manifest(folder), DEMO / "own-corpus", DEMO / "own-run"
+    else:
+        seconds["fetch"] = step("recordings", "bash", ROOT / "scripts/fetch_demo_audio.sh", DEMO / "audio")
+        manifest, corpus, run = ROOT / "manifests/demo.yaml", DEMO / "corpus", DEMO / "run"
+
+    pipe, stylefx = BIN / "stylefx-pipe", BIN / "stylefx"
+    seconds["build"] = step("corpus", pipe, "build", manifest, "--out", corpus, "--workers", arguments.workers)
+    seconds["verify"] = step("verification", pipe, "verify", corpus)
+    train = [stylefx, "train", ROOT / "manifests/train/demo.yaml", f"data.corpora=[{corpus}]", "--out", run]
+    seconds["train"] = step("training", *train, *(["--resume"] if (run / "last.json").exists() else []))
+    figures = run / "evaluation.json"
+    seconds["evaluate"] = step("held-out groups", stylefx, "evaluate", run, corpus, "--split", "test", "--json", figures)
+    source, reference = held_out_recordings(corpus)
+    transferred, picture = run / "transferred.wav", run / "transfer.png"
+    seconds["transfer"] = step(
+        "style transfer", stylefx, "transfer", source, reference, "-o", transferred, "--model", run, "--figure", picture
+    )
+
+    print("\n== done")
+    print("  ".join(f"{name} {value:.0f} s" for name, value in seconds.items()), f" in all {time.monotonic() - started:.0f} s")
+    print(f"corpus       {corpus}/  (look: stylefx-pipe inspect {corpus}; stylefx-pipe report {corpus})")
+    print(f"model        {run}/  (curves: {run}/curves.png; tensorboard --logdir {run})")
+    print(f"figures      {figures}")
+    print(f"input        {source}\nreference    {reference}\noutput       {transferred}\npicture      {picture}")
+
+
+if __name__ == "__main__":
+    main()
