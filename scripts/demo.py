@@ -42,9 +42,7 @@ def own_manifest(folder: Path) -> Path:
     """The demo's manifest with the user's folder as its source; one group is pinned to val and one to test."""
     files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in AUDIO_SUFFIXES)
     if len(files) < 3:
-        stop(
-            f"{folder} holds {len(files)} recordings ({', '.join(sorted(AUDIO_SUFFIXES))}); give at least 3, 10 minutes or more in all"
-        )
+        stop(f"{folder} holds {len(files)} recordings; give at least 3, in all 10 minutes or more")
     parents = sorted({f.parent.name for f in files})
     by_folder = len(parents) >= 3
     groups = parents if by_folder else sorted(str(f.relative_to(folder)) for f in files)
