@@ -1,0 +1,28 @@
+"""Mixing channels down without the 6 dB that a plain mean loses to a dead channel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_DEAD_BELOW = 1e-6  # of the loudest channel's power: -60 dB
+
+
+def active_channels(audio: np.ndarray) -> np.ndarray:
+    """Which channels carry signal, bool (channels,): power without DC within 60 dB of the loudest; all where all are silent."""
+    power = np.var(audio, axis=1, dtype=np.float64) if audio.shape[1] else np.zeros(audio.shape[0])
+    loudest = power.max(initial=0.0)
+    return power > _DEAD_BELOW * loudest if loudest > 0.0 else np.ones(audio.shape[0], bool)
+
+
+def mix_down(audio: np.ndarray, active: np.ndarray | None = None) -> np.ndarray:
+    """float32 (channels, samples) -> (1, samples): the mean of the active channels.
+
+    active: bool (channels,), measured on the whole recording, so that all its segments are mixed alike; default: measured here.
+    """
+    if audio.shape[0] == 1:
+        return np.array(audio, np.float32)
+    active = active_channels(audio) if active is None else np.asarray(active, bool)
+    if not active.any():
+        active = np.ones(audio.shape[0], bool)
+    weights = active / active.sum()
+    return np.einsum("c,cn->n", weights, audio.astype(np.float64)).astype(np.float32)[None]

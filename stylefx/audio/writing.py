@@ -1,0 +1,208 @@
+"""Writing audio: atomic, never clipped silently, byte-reproducible; to files, block by block, and to bytes.
+
+The container follows from the file name (.wav .flac .aif .aiff), the samples from ``subtype``: pcm16, pcm24, float32
+(WAV and AIFF; for FLAC pcm16 and pcm24 mean flac16 and flac24).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from stylefx.audio.quantise import as_samples, check_subtype, exceeds, fit, protective_gain, quantise
+from stylefx.audio.reading import read_audio
+from stylefx.audio.wav import parse_own_wav, wav_header, wav_samples
+from stylefx.errors import UserError
+
+_CONTAINERS = {".wav": "WAV", ".flac": "FLAC", ".aif": "AIFF", ".aiff": "AIFF"}
+_LIBSNDFILE_SUBTYPES = {16: "PCM_16", 24: "PCM_24", 0: "FLOAT"}
+_FLAC_MAX_RATE = 655350
+_SPOOL_FRAMES = 1 << 16
+
+
+def write_audio(
+    path: str | os.PathLike, audio: np.ndarray, sample_rate: int, subtype: str = "pcm16", over: str = "scale"
+) -> float:
+    """Write float32 (channels, samples) to a file that appears only when it is complete; returns the gain applied in dB.
+
+    over: what to do where a fixed-point format would clip: "scale" the whole down (the gain is returned) or "error".
+    UserError: unknown format, NaN or infinite samples, a folder that cannot be written.
+    """
+    with AudioWriter(path, sample_rate, subtype, over) as writer:
+        writer.write(audio)
+        return writer.commit()
+
+
+def encode_audio(audio: np.ndarray, sample_rate: int, subtype: str, over: str = "error") -> bytes:
+    """float32 (channels, samples) -> bytes of a FLAC (flac16, flac24) or WAV (pcm16, pcm24, float32) file, always the same."""
+    bits = check_subtype(subtype)
+    audio, _ = fit(as_samples(audio), bits, over, "audio to encode")
+    samples = quantise(audio, bits)
+    if not subtype.startswith("flac"):
+        data = wav_samples(samples, subtype)
+        return wav_header(subtype, audio.shape[0], sample_rate, audio.shape[1]) + data + b"\0" * (len(data) % 2)
+    _check_flac(sample_rate, audio.shape[0], "audio to encode")
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, sample_rate, format="FLAC", subtype=_LIBSNDFILE_SUBTYPES[bits])
+    return buffer.getvalue()
+
+
+def decode_audio(data: bytes) -> tuple[np.ndarray, int]:
+    """Bytes of any readable file -> (float32 (channels, samples), sample rate in Hz); our own WAV takes a short way."""
+    own = parse_own_wav(data)
+    return own if own is not None else read_audio(data)
+
+
+class AudioWriter:
+    """Writes one file block by block in bounded memory. Nothing appears under the path before ``commit``.
+
+    Leaving the ``with`` block without a commit (an exception) removes the temporary file. With ``over="scale"`` and a
+    fixed-point format, the blocks wait in a float32 file until the peak is known.
+    """
+
+    def __init__(self, path: str | os.PathLike, sample_rate: int, subtype: str = "pcm16", over: str = "scale"):
+        self.path = Path(path)
+        self.sample_rate, self.subtype, self.over = int(sample_rate), subtype, over
+        self.bits = check_subtype(subtype)
+        self.channels: int | None = None
+        self.frames = 0
+        self._low = self._high = 0.0
+        self._container = _container(self.path, subtype)
+        if over not in ("scale", "error"):
+            raise UserError(f"over={over!r} is not known; choose scale or error")
+        try:
+            handle, name = tempfile.mkstemp(prefix=f".{self.path.name[:40]}.", suffix=".part", dir=self.path.parent)
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be written: {error.strerror or error}") from None
+        self._temporary = Path(name)
+        self._file = os.fdopen(handle, "w+b")
+        self._spool: BinaryIO | None = None
+        self._encoder: Callable[[np.ndarray], None] | None = None
+        self._done = False
+
+    def write(self, block: np.ndarray) -> None:
+        """Append float32 (channels, n)."""
+        block = as_samples(block)
+        if self.channels is None:
+            self.channels = block.shape[0]
+            if self._container == "FLAC":
+                _check_flac(self.sample_rate, self.channels, str(self.path))
+            if self._must_wait:
+                self._spool = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115 (closed in close)
+        elif block.shape[0] != self.channels:
+            raise UserError(f"{self.path} has {self.channels} channels, a block with {block.shape[0]} was given")
+        if block.size:
+            self._low, self._high = min(self._low, float(block.min())), max(self._high, float(block.max()))
+        self.frames += block.shape[1]
+        if self._spool is not None:
+            self._spool.write(np.ascontiguousarray(block.T).tobytes())
+            return
+        if protective_gain(self._low, self._high, self.bits) != 1.0:
+            raise exceeds(str(self.path), max(self._high, -self._low), self.bits)
+        self._encode(block)
+
+    @property
+    def _must_wait(self) -> bool:
+        return self.bits != 0 and self.over == "scale"
+
+    def _encode(self, block: np.ndarray) -> None:
+        samples = quantise(block, self.bits)
+        if self._encoder is None:
+            if self._container == "WAV":
+                self._file.write(wav_header(self._wav_subtype, self.channels, self.sample_rate, 0))
+                self._encoder = lambda data: self._file.write(wav_samples(data, self._wav_subtype))
+            else:
+                subtype = _LIBSNDFILE_SUBTYPES[self.bits]
+                self._sound = soundfile.SoundFile(
+                    self._file, "w", self.sample_rate, self.channels, subtype, format=self._container
+                )
+                self._encoder = self._sound.write
+        self._encoder(samples)
+
+    @property
+    def _wav_subtype(self) -> str:
+        return {16: "pcm16", 24: "pcm24", 0: "float32"}[self.bits]
+
+    def commit(self) -> float:
+        """Finish, flush to disk and publish under the path; returns the gain applied in dB (0 where nothing was scaled)."""
+        if self.channels is None:
+            raise UserError(f"{self.path}: no audio was given to write")
+        gain = protective_gain(self._low, self._high, self.bits) if self._must_wait else 1.0
+        if self._spool is not None:
+            self._spool.seek(0)
+            while data := self._spool.read(_SPOOL_FRAMES * self.channels * 4):
+                self._encode(np.frombuffer(data, np.float32).reshape(-1, self.channels).T * np.float32(gain))
+        elif self._encoder is None:
+            self._encode(np.zeros((self.channels, 0), np.float32))
+        self._finish_file()
+        os.replace(self._temporary, self.path)
+        _sync_folder(self.path.parent)
+        self._done = True
+        return 0.0 if gain == 1.0 else 20.0 * math.log10(np.float32(gain))
+
+    def _finish_file(self) -> None:
+        if self._encoder is None:
+            self._encode(np.zeros((self.channels, 0), np.float32))
+        if self._container == "WAV":
+            if self._file.seek(0, os.SEEK_END) % 2:
+                self._file.write(b"\0")
+            self._file.seek(0)
+            self._file.write(wav_header(self._wav_subtype, self.channels, self.sample_rate, self.frames))
+        else:
+            self._sound.close()
+        self._file.flush()
+        mask = os.umask(0)
+        os.umask(mask)
+        os.fchmod(self._file.fileno(), 0o666 & ~mask)
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def close(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+        if not self._done:
+            if self._encoder is not None and self._container != "WAV":
+                self._sound.close()
+            self._file.close()
+            self._temporary.unlink(missing_ok=True)
+
+    def __enter__(self) -> AudioWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _container(path: Path, subtype: str) -> str:
+    container = _CONTAINERS.get(path.suffix.lower())
+    if container is None:
+        raise UserError(f"{path}: files named {path.suffix or 'without an extension'} are not written; use .wav, .flac or .aiff")
+    if container == "FLAC" and subtype == "float32":
+        raise UserError(f"{path}: FLAC holds no float samples; choose flac16 or flac24, or name the file .wav")
+    if container != "FLAC" and subtype.startswith("flac"):
+        raise UserError(f"{path}: {subtype} is for files named .flac")
+    return container
+
+
+def _check_flac(sample_rate: int, channels: int, name: str) -> None:
+    if not 1 <= sample_rate <= _FLAC_MAX_RATE or channels > 8:
+        raise UserError(f"{name}: FLAC cannot hold {channels} channels at {sample_rate} Hz (at most 8 and {_FLAC_MAX_RATE} Hz)")
+
+
+def _sync_folder(folder: Path) -> None:
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # not every system opens folders
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
