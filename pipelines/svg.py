@@ -1,0 +1,133 @@
+"""Small charts as inline SVG: histograms, bars, lines. Colours are CSS variables, so that a page's dark mode reaches them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+WIDTH, HEIGHT = 320, 170
+LEFT, RIGHT, TOP, BOTTOM = 44, 10, 10, 34
+
+
+def number(value: float) -> str:
+    """A short label for an axis."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 10000:
+        return f"{value / 1000:.3g}k"
+    return f"{value:.3g}"
+
+
+def _ticks(low: float, high: float, count: int = 4) -> list[float]:
+    """Round numbers within [low, high]."""
+    span = high - low
+    if span <= 0:
+        return [low]
+    step = 10.0 ** math.floor(math.log10(span / count))
+    step *= next(m for m in (1, 2, 5, 10) if span / (step * m) <= count)
+    return [t for t in (math.ceil(low / step) * step + i * step for i in range(count + 2)) if t <= high + 1e-9 * span]
+
+
+def _frame(body: str, label: str, x_label: str, y_label: str, height: int = HEIGHT) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">{body}'
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{height - 4}" class="axis" text-anchor="middle">{escape(x_label)}</text>'
+        f'<text transform="translate(11 {(TOP + height - BOTTOM) / 2}) rotate(-90)" class="axis" text-anchor="middle">'
+        f"{escape(y_label)}</text></svg>"
+    )
+
+
+def _axes(x_at, x_ticks, y_at, y_ticks) -> str:
+    bottom = HEIGHT - BOTTOM
+    out = [f'<line class="rule" x1="{LEFT}" y1="{bottom}" x2="{WIDTH - RIGHT}" y2="{bottom}"/>']
+    for tick in y_ticks:
+        y = y_at(tick)
+        out.append(f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>')
+        out.append(f'<text class="tick" x="{LEFT - 4}" y="{y + 3:.1f}" text-anchor="end">{number(tick)}</text>')
+    for tick in x_ticks:
+        out.append(f'<text class="tick" x="{x_at(tick):.1f}" y="{bottom + 12}" text-anchor="middle">{number(tick)}</text>')
+    return "".join(out)
+
+
+def histogram(series: dict[str, Sequence[float]], label: str, unit: str, bins: int = 32, log: bool = False) -> str:
+    """Overlaid histograms of up to three series over one range; ``log`` spaces the bins logarithmically."""
+    arrays = {name: np.asarray(v, float) for name, v in series.items()}
+    arrays = {name: v[np.isfinite(v) & ((v > 0) | (not log))] for name, v in arrays.items()}
+    arrays = {name: v for name, v in arrays.items() if len(v)}
+    if not arrays:
+        return f'<p class="none">{escape(label)}: no values</p>'
+    low, high = min(v.min() for v in arrays.values()), max(v.max() for v in arrays.values())
+    if low == high:
+        low, high = low - (abs(low) * 0.05 or 0.5), high + (abs(high) * 0.05 or 0.5)
+    forward = (lambda x: np.log(x)) if log else (lambda x: np.asarray(x, float))
+    edges = np.linspace(forward(low), forward(high), bins + 1)
+    counts = {name: np.histogram(forward(v), edges)[0] for name, v in arrays.items()}
+    top = max(int(c.max()) for c in counts.values()) or 1
+    plot_w, plot_h = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+
+    def x_at(value):
+        return LEFT + plot_w * (float(forward(value)) - edges[0]) / (edges[-1] - edges[0])
+
+    def y_at(value):
+        return TOP + plot_h * (1.0 - value / top)
+
+    if log:
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        x_ticks = [m * 10.0**d for d in decades for m in (1, 2, 5) if low <= m * 10.0**d <= high][:: 1 if high / low < 50 else 2]
+    else:
+        x_ticks = _ticks(low, high)
+    values = np.exp(edges) if log else edges
+    boxes = []
+    for i, (name, count) in enumerate(counts.items()):
+        for j in np.flatnonzero(count):
+            x, y = LEFT + plot_w * j / bins, y_at(count[j])
+            span = f"{number(float(values[j]))}..{number(float(values[j + 1]))} {unit}"
+            boxes.append(
+                f'<rect class="s{i}" x="{x + 0.5:.1f}" y="{y:.1f}" width="{plot_w / bins - 1:.1f}" '
+                f'height="{plot_h + TOP - y:.1f}"><title>{escape(f"{name}: {count[j]} in {span}")}</title></rect>'
+            )
+    return _frame(_axes(x_at, x_ticks, y_at, _ticks(0, top, 3)) + "".join(boxes), label, unit, "count")
+
+
+def bars(values: dict[str, float], label: str, unit: str, most: int = 12) -> str:
+    """Horizontal bars, largest first; what does not fit is added up in the last one."""
+    rows = sorted(values.items(), key=lambda r: (-r[1], r[0]))
+    if len(rows) > most:
+        rest = rows[most - 1 :]
+        rows = [*rows[: most - 1], (f"{len(rest)} more", sum(v for _, v in rest))]
+    if not rows:
+        return f'<p class="none">{escape(label)}: none</p>'
+    top, line = max(v for _, v in rows) or 1.0, 20
+    height, left = line * len(rows) + 8, 128
+    body = []
+    for i, (name, value) in enumerate(rows):
+        y, short = 4 + line * i, name if len(name) <= 20 else name[:9] + "…" + name[-10:]
+        size = (WIDTH - left - 50) * value / top
+        body.append(
+            f'<text class="tick" x="{left - 5}" y="{y + 14}" text-anchor="end">{escape(short)}'
+            f"<title>{escape(name)}</title></text>"
+            f'<rect class="s0" x="{left}" y="{y + 3}" width="{max(size, 0.5):.1f}" height="{line - 6}"/>'
+            f'<text class="tick" x="{left + size + 4:.1f}" y="{y + 14}">{number(value)} {escape(unit)}</text>'
+        )
+    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">{"".join(body)}</svg>'
+
+
+def line(x: Sequence[float], y: Sequence[float], label: str, x_unit: str, y_unit: str) -> str:
+    """One line from zero upwards."""
+    if len(x) < 2:
+        return f'<p class="none">{escape(label)}: too few points</p>'
+    x_low, x_high, top = min(x), max(x), max(max(y), 1e-9)
+    plot_w, plot_h = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+
+    def x_at(value):
+        return LEFT + plot_w * (value - x_low) / ((x_high - x_low) or 1.0)
+
+    def y_at(value):
+        return TOP + plot_h * (1.0 - value / top)
+
+    points = " ".join(f"{x_at(a):.1f},{y_at(b):.1f}" for a, b in zip(x, y, strict=True))
+    body = _axes(x_at, _ticks(x_low, x_high), y_at, _ticks(0, top, 3)) + f'<polyline class="line0" points="{points}"/>'
+    return _frame(body, label, x_unit, y_unit)
