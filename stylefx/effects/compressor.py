@@ -34,7 +34,7 @@ class Compressor(Effect):
         require_positive(self.name, settings, "attack_ms", "release_ms")
         require_at_least(self.name, settings, 0.0, "knee_db")
 
-    def start(self, settings: Settings, sample_rate: float, channels: int) -> DynamicsProcess:
+    def start(self, settings: Settings, sample_rate: float, channels: int, dtype: type = np.float32) -> DynamicsProcess:
         return DynamicsProcess(
             upper=True,
             threshold_db=settings["threshold_db"],
@@ -45,6 +45,7 @@ class Compressor(Effect):
             fall_ms=settings["release_ms"],
             makeup_gain_db=settings["makeup_gain_db"],
             sample_rate=sample_rate,
+            dtype=dtype,
         )
 
     def static_curve_db(self, settings: Settings | None, levels_db: np.ndarray) -> np.ndarray:

@@ -1,0 +1,31 @@
+"""Linkwitz-Riley crossovers of fourth order (S. Linkwitz, "Active crossover networks for noncoincident drivers", JAES
+24(1), 1976): two Butterworth sections each way; both ways sum to an all-pass of second order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stylefx.effects.biquad import design
+
+BUTTERWORTH_Q = 0.5**0.5
+
+
+def band_sections(crossovers_hz: Sequence[float], sample_rate: float) -> list[np.ndarray]:
+    """One cascade per band, lowest first, float64 (sections, 6).
+
+    Band b passes the high-passes of all crossovers below it, the low-pass of the one above, and the all-passes of the
+    others above: so the bands add up to the product of all all-passes, whose magnitude is 1.
+    """
+
+    def section(kind: str, cutoff_hz: float) -> np.ndarray:
+        return design(kind, cutoff_hz, BUTTERWORTH_Q, sample_rate)
+
+    bands = []
+    for band in range(len(crossovers_hz) + 1):
+        cascade = [section("high_pass", f) for f in crossovers_hz[:band] for _ in range(2)]
+        cascade += [section("low_pass", f) for f in crossovers_hz[band : band + 1] for _ in range(2)]
+        cascade += [section("all_pass", f) for f in crossovers_hz[band + 1 :]]
+        bands.append(np.stack(cascade))
+    return bands
