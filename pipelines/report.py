@@ -1,0 +1,224 @@
+"""One self-contained HTML page about a corpus: what is in it, what was left out and why, and how it sounds."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections import Counter, defaultdict
+from html import escape
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipelines.corpus_view import CorpusView
+from pipelines.inspect_sample import sample_html
+from pipelines.page import figure, grid, page, table
+from pipelines.svg import bars, histogram, line
+from stylefx.effects.registry import effect_names, make_effect
+from stylefx.keyed import integer
+
+#: bytes of the samples' players and images; with the rest the page stays below 25 MB
+SAMPLES_BUDGET = 20_000_000
+MOST_ROWS = 50_000
+
+
+def make_report(view: CorpusView, samples: int = 20, seed: int = 0) -> str:
+    """The page. Large corpora are subsampled (keyed), and the page says so."""
+    rows, total = _rows(view, seed)
+    ok = [r for r in rows if r["status"] == "ok"]
+    hours = _hours_of_one(view) / 3600
+    counts = Counter(r["status"] for r in rows)
+    note = "" if len(rows) == total else f" Drawn from {len(rows):,} of {total:,} samples."
+    state = "finished" if view.index is not None else "unfinished: only the committed shards are shown"
+    lead = (
+        f"{total:,} planned samples in {len(view.sidecars):,} shards ({state}); {len(ok) / max(len(rows), 1):.1%} usable. "
+        f"One sample is two halves of {_hours_of_one(view) / 2:.2f} s.{escape(note)}"
+    )
+    sections = [
+        ("What is in it", _contents(ok, hours, len(rows) / max(total, 1))),
+        ("What was left out", _rejects(view, rows, counts)),
+        ("Level, pitch and tempo", _levels(ok)),
+        ("Effect parameters", _parameters(ok)),
+        ("Sources", _sources(view)),
+        ("Work", _work(view)),
+        ("Listen", _listen(view, ok, samples, seed)),
+    ]
+    return page(f"Corpus {view.manifest['name']}", lead, sections)
+
+
+def _hours_of_one(view: CorpusView) -> float:
+    """Seconds of one sample (both halves of one branch)."""
+    segment = view.manifest["segment"]
+    return 2 * segment["half_frames"] / segment["sample_rate"]
+
+
+def _rows(view: CorpusView, seed: int) -> tuple[list[dict[str, Any]], int]:
+    """All rows, or a keyed choice of whole shards when there are too many; and how many there are."""
+    sizes = {name: pq.read_metadata(io.BytesIO(view.storage.read(f"{name}.parquet"))).num_rows for name in _shards(view, seed)}
+    kept, rows = 0, []
+    for name, size in sizes.items():
+        if kept and kept + size > MOST_ROWS:
+            break
+        rows += view.shard_rows(name)
+        kept += size
+    return rows, sum(sizes.values())
+
+
+def _shards(view: CorpusView, seed: int) -> list[str]:
+    return sorted(view.sidecars, key=lambda s: integer(seed, "report", s))
+
+
+def _contents(ok: list[dict], hours: float, share: float) -> str:
+    out, parts = [], []
+    for field in ("source", "split", "group", "label"):
+        hours_of: dict[str, float] = defaultdict(float)
+        for row in ok:
+            hours_of[str(row[field] or "-")] += hours / share
+        if field == "label" and set(hours_of) <= {"-"}:
+            continue
+        parts.append(figure(f"Hours of pairs by {field} ({len(hours_of)})", bars(hours_of, f"hours by {field}", "h")))
+        if field in ("source", "split"):
+            out += [[field, name, sum(1 for r in ok if str(r[field] or "-") == name), h] for name, h in sorted(hours_of.items())]
+    return grid(*parts) + table(["by", "name", "samples", "hours"], out)
+
+
+def _rejects(view: CorpusView, rows: list[dict], counts: Counter) -> str:
+    bad = [r for r in rows if r["status"] != "ok"]
+    reasons: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in bad:
+        reasons[row["status"], row["reason"] or "no reason given"].append(row["key"])
+    lines = [[status, reason, len(keys), ", ".join(sorted(keys)[:3])] for (status, reason), keys in reasons.items()]
+    lines.sort(key=lambda x: -x[2])
+    text = ", ".join(f"{counts.get(s, 0):,} {s}" for s in ("ok", "filtered", "failed", "quarantined"))
+    catalog = _catalog_rejects(view)
+    return (
+        f"<p>Planned samples: {text}.</p>"
+        + table(["outcome", "reason", "samples", "examples"], lines, "Every planned sample was written.")
+        + "<h3>Recordings that gave no sample, by reason</h3>"
+        + table(["reason", "recordings", "examples"], catalog, "Every recording could be read.")
+    )
+
+
+def _catalog_rejects(view: CorpusView) -> list[list]:
+    reasons: dict[str, list[str]] = defaultdict(list)
+    table_ = view.catalog()
+    if "error" not in table_.column_names:
+        return []
+    for name, error in zip(table_["recording"].to_pylist(), table_["error"].to_pylist(), strict=True):
+        if error:
+            reasons[str(error)].append(name)
+    return sorted(([r, len(n), ", ".join(sorted(n)[:3])] for r, n in reasons.items()), key=lambda x: -x[1])
+
+
+def _values(rows: list[dict], name: str) -> list[float]:
+    return [float(r[name]) for r in rows if r.get(name) is not None and math.isfinite(r[name])]
+
+
+def _levels(ok: list[dict]) -> str:
+    augmented = [r for r in ok if r["pitch_cents"] or (r["tempo"] or 1.0) != 1.0]
+    key = '<p><span class="key k0"></span>input<span class="key k1"></span>target</p>'
+    return f"<p>{len(augmented):,} of {len(ok):,} samples were shifted in pitch and tempo.</p>{key}" + grid(
+        figure(
+            "Loudness of the pair's branches",
+            histogram({b: _values(ok, f"{b}_lufs") for b in ("input", "target")}, "loudness", "LUFS"),
+        ),
+        figure(
+            "Sample peak",
+            histogram({b: _values(ok, f"{b}_peak_dbfs") for b in ("input", "target")}, "peak", "dBFS"),
+        ),
+        figure("Pitch shift, augmented samples", histogram({"pitch": _values(augmented, "pitch_cents")}, "pitch", "cents")),
+        figure("Tempo, augmented samples", histogram({"tempo": _values(augmented, "tempo")}, "tempo", "x")),
+    )
+
+
+def _parameters(ok: list[dict]) -> str:
+    """A histogram per effect and parameter, input and target over one another."""
+    drawn: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    used: dict[str, Counter] = defaultdict(Counter)
+    units: dict[tuple[str, str], tuple[str, bool]] = {}
+    for row in ok:
+        for branch, steps in json.loads(row["settings"] or "{}").items():
+            for step in steps:
+                if step.get("step") != "effect":
+                    continue
+                used[step["effect"]][branch] += 1
+                if step["effect"] in effect_names() and (step["effect"], "") not in units:
+                    units[step["effect"], ""] = ("", False)
+                    for p in make_effect(step["effect"], **step.get("config", {})).parameters:
+                        units[step["effect"], p.name] = (p.unit, p.scale == "log")
+                for name, value in step["settings"].items():
+                    drawn[step["effect"], name][branch].append(value)
+    out = []
+    for effect in sorted(used):
+        text = ", ".join(f"{branch} {n / len(ok):.0%}" for branch, n in sorted(used[effect].items()))
+        figures = []
+        for (name, parameter), series in drawn.items():
+            if name == effect:
+                unit, log = units.get((effect, parameter), ("", False))
+                ordered = {b: series[b] for b in ("input", "target") if b in series}
+                figures.append(figure(parameter.replace("_", " "), histogram(ordered, parameter, unit, 24, log)))
+        opened = " open" if len(figures) <= 8 else ""
+        out.append(
+            f"<details{opened}><summary>{escape(effect)}: in the share of samples: {escape(text)}</summary>{grid(*figures)}</details>"
+        )
+    return "".join(out) or '<p class="none">No effects were drawn.</p>'
+
+
+def _sources(view: CorpusView) -> str:
+    catalog = view.catalog()
+    names = catalog.column_names
+    figures = []
+    if "sample_rate" in names:
+        rates = Counter(f"{r:g} Hz" for r in catalog["sample_rate"].to_pylist() if r)
+        figures.append(figure("Recordings by sample rate", bars(dict(rates), "sample rates", "")))
+    if "bandwidth_hz" in names:
+        values = [v for v in catalog["bandwidth_hz"].to_pylist() if v]
+        figures.append(figure("Bandwidth of the recordings", histogram({"bandwidth": values}, "bandwidth", "Hz", 32, True)))
+    if "duration_s" in names:
+        values = [v for v in catalog["duration_s"].to_pylist() if v]
+        figures.append(figure("Length of the recordings", histogram({"length": values}, "length", "s", 32, True)))
+    rows = [
+        [s["name"], s.get("licence") or "unknown", s.get("attribution") or "", s.get("url") or ""]
+        for s in view.manifest["sources"]
+    ]
+    return grid(*figures) + table(["source", "licence", "attribution", "where"], rows)
+
+
+def _work(view: CorpusView) -> str:
+    """Worker seconds per stage, and samples committed over the build."""
+    stages: dict[str, float] = defaultdict(float)
+    finished: list[tuple[float, int]] = []
+    for name in view.sidecars:
+        sidecar = view.sidecar(name)
+        seconds = sidecar.get("seconds") or {}
+        for stage, value in seconds.items() if isinstance(seconds, dict) else [("all", seconds)]:
+            if stage not in ("total", "wall"):
+                stages[stage] += value
+        if sidecar.get("finished"):
+            finished.append((float(sidecar["finished"]), sum((sidecar.get("counts") or {}).values())))
+    figures = [figure("Worker time by stage", bars(dict(stages), "worker time", "s"))]
+    if finished:
+        finished.sort()
+        begin, done = finished[0][0], 0
+        x, y = [], []
+        for at, count in finished:
+            done += count
+            x.append((at - begin) / 60)
+            y.append(float(done))
+        figures.append(figure("Samples committed over the build", line(x, y, "samples over time", "minutes", "samples")))
+    return grid(*figures)
+
+
+def _listen(view: CorpusView, ok: list[dict], samples: int, seed: int) -> str:
+    chosen = sorted(ok, key=lambda r: integer(seed, "report-listen", r["key"]))[:samples]
+    out, size = [], 0
+    for row in chosen:
+        html = sample_html(view, row)
+        if size + len(html) > SAMPLES_BUDGET:
+            break
+        out.append(html)
+        size += len(html)
+    left = len(chosen) - len(out)
+    note = f" {left} more would have made the page larger than a browser likes." if left else ""
+    return f"<p>{len(out)} samples drawn at random, as stored.{note}</p>" + "".join(out)
