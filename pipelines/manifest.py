@@ -34,9 +34,7 @@ class Segment(Model):
 class Join(Model):
     """Clips too short for a segment are joined within their group."""
 
-    below_s: float | None = Field(
-        None, ge=0.0, description="shorter clips are joined; default: those too short for a segment"
-    )
+    below_s: float | None = Field(None, ge=0.0, description="shorter clips are joined; default: those too short for a segment")
     every: int = Field(16, ge=1, description="about so many clips to a tape")
 
 
@@ -127,6 +125,7 @@ class Limits(Model):
     max_unreadable_share: float = Field(1.0, ge=0.0, le=1.0, description="recordings that scanning could not read")
     shard_seconds: float | None = Field(None, gt=0.0, description="wall-time limit of one shard; default: from its size")
     recording_hours: float = Field(48.0, gt=0.0, description="longer recordings are refused when scanning")
+    scan_seconds: float = Field(1800.0, gt=0.0, description="one recording may take so long to scan")
     archive_gb: float = Field(200.0, gt=0.0, description="largest total unpacked size of one archive")
     archive_ratio: float = Field(200.0, gt=1.0, description="largest ratio of unpacked to packed size")
 
