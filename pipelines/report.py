@@ -160,7 +160,8 @@ def _parameters(ok: list[dict]) -> str:
                 figures.append(figure(parameter.replace("_", " "), histogram(ordered, parameter, unit, 24, log)))
         opened = " open" if len(figures) <= 8 else ""
         out.append(
-            f"<details{opened}><summary>{escape(effect)}: in the share of samples: {escape(text)}</summary>{grid(*figures)}</details>"
+            f"<details{opened}><summary>{escape(effect)}: in the share of samples: {escape(text)}</summary>"
+            f"{grid(*figures)}</details>"
         )
     return "".join(out) or '<p class="none">No effects were drawn.</p>'
 
@@ -195,8 +196,8 @@ def _work(view: CorpusView) -> str:
         for stage, value in seconds.items() if isinstance(seconds, dict) else [("all", seconds)]:
             if stage not in ("total", "wall"):
                 stages[stage] += value
-        if sidecar.get("finished"):
-            finished.append((float(sidecar["finished"]), sum((sidecar.get("counts") or {}).values())))
+        if sidecar.get("finished_s"):
+            finished.append((float(sidecar["finished_s"]), sum((sidecar.get("counts") or {}).values())))
     figures = [figure("Worker time by stage", bars(dict(stages), "worker time", "s"))]
     if finished:
         finished.sort()
