@@ -83,3 +83,8 @@ def check_audio(audio: np.ndarray) -> np.ndarray:
     if not np.isfinite(audio).all():
         raise UserError("audio contains NaN or infinite samples; repair or drop the recording")
     return audio
+
+
+def as_block(block: np.ndarray) -> np.ndarray:
+    """Contiguous and writeable: kernels are compiled once per memory layout."""
+    return np.require(block, requirements=("C", "W"))

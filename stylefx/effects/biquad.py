@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from stylefx.effects.base import Process
+from stylefx.effects.base import Process, as_block
 from stylefx.effects.jit import fma, kernel
 
 KINDS = ("peak", "low_shelf", "high_shelf", "high_pass", "low_pass", "notch", "all_pass")
@@ -148,6 +148,6 @@ class CascadeProcess(Process):
         if len(self._steps) == 0:
             return block.astype(self._dtype)
         out = np.empty(block.shape, self._dtype)
-        cascade(block, out, self._steps, self._state, self._position)
+        cascade(as_block(block), out, self._steps, self._state, self._position)
         self._position += block.shape[1]
         return out

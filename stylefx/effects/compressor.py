@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from stylefx.effects.base import Effect, Settings
 from stylefx.effects.checks import require_at_least, require_positive
-from stylefx.effects.dynamics import DynamicsProcess, soft_knee
+from stylefx.effects.dynamics import DynamicsProcess, Reduction
 from stylefx.effects.parameters import Parameter
 from stylefx.effects.registry import register
 
@@ -34,26 +36,25 @@ class Compressor(Effect):
         require_positive(self.name, settings, "attack_ms", "release_ms")
         require_at_least(self.name, settings, 0.0, "knee_db")
 
-    def start(self, settings: Settings, sample_rate: float, channels: int, dtype: type = np.float32) -> DynamicsProcess:
-        return DynamicsProcess(
+    def reduction(self, settings: Settings) -> Reduction:
+        return Reduction(
             upper=True,
             threshold_db=settings["threshold_db"],
             slope=1.0 - 1.0 / settings["ratio"],
             knee_db=settings["knee_db"],
-            limit_db=np.inf,
+            limit_db=math.inf,
             rise_ms=settings["attack_ms"],
             fall_ms=settings["release_ms"],
-            makeup_gain_db=settings["makeup_gain_db"],
-            sample_rate=sample_rate,
-            dtype=dtype,
         )
+
+    def start(self, settings: Settings, sample_rate: float, channels: int, dtype: type = np.float32) -> DynamicsProcess:
+        return DynamicsProcess(self.reduction(settings), settings["makeup_gain_db"], sample_rate, dtype)
 
     def static_curve_db(self, settings: Settings | None, levels_db: np.ndarray) -> np.ndarray:
         """Output level of a steady input, dB -> dB, any shape."""
-        s = self.complete(settings)
+        full = self.complete(settings)
         levels_db = np.asarray(levels_db, dtype=np.float64)
-        reduction = (1.0 - 1.0 / s["ratio"]) * soft_knee(levels_db - s["threshold_db"], s["knee_db"])
-        return levels_db - reduction + s["makeup_gain_db"]
+        return levels_db - self.reduction(full).steady_db(levels_db) + full["makeup_gain_db"]
 
 
 def static_curve_db(settings: Settings | None, levels_db: np.ndarray) -> np.ndarray:

@@ -17,20 +17,24 @@ and give the same bits on every processor.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from stylefx.effects.base import Process
+from stylefx.effects.base import Process, as_block
 from stylefx.effects.jit import fma, kernel
+from stylefx.effects.sliding import SlidingPeak
 
 LEVEL_FLOOR_DB = -96.0
 CHUNK = 1024
 TINY_DB = 1e-30
-_DB_PER_OCTAVE = 20.0 * math.log10(2.0)
+DB_PER_OCTAVE = 20.0 * math.log10(2.0)
 
 
 def smoothing(time_ms: float, sample_rate: float) -> tuple[float, float]:
-    """(a, 1 - a) of a one-pole that covers 10 % to 90 % of a step in ``time_ms``."""
+    """(a, 1 - a) of a one-pole that covers 10 % to 90 % of a step in ``time_ms``; at 0 it follows at once."""
+    if time_ms == 0.0:
+        return 0.0, 1.0
     exponent = -math.log(9.0) / (sample_rate * time_ms * 1e-3)
     return math.exp(exponent), -math.expm1(exponent)
 
@@ -42,54 +46,62 @@ def soft_knee(overshoot_db: np.ndarray, knee_db: float) -> np.ndarray:
     return quadratic + np.maximum(overshoot_db - 0.5 * knee_db, 0.0)
 
 
+@dataclass(frozen=True)
+class Reduction:
+    """A static curve and a smoother. ``upper``: reduce above the threshold; else below it. ``slope`` dB of reduction per dB
+    of overshoot, at most ``limit_db``; ``rise_ms`` and ``fall_ms`` are the times in which it rises and falls."""
+
+    upper: bool
+    threshold_db: float
+    slope: float
+    knee_db: float
+    limit_db: float
+    rise_ms: float
+    fall_ms: float
+
+    def curve(self) -> tuple[float, ...]:
+        """What the kernels take as ``curve``: levels there are in octaves."""
+        sign = 1.0 if self.upper else -1.0
+        inverse = 0.5 / self.knee_db if self.knee_db > 0 else 0.0
+        return sign * DB_PER_OCTAVE, -sign * self.threshold_db, 0.5 * self.knee_db, inverse, self.slope, self.limit_db
+
+    def smoother(self, sample_rate: float) -> tuple[float, ...]:
+        return (*smoothing(self.rise_ms, sample_rate), *smoothing(self.fall_ms, sample_rate))
+
+    def steady_db(self, levels_db: np.ndarray) -> np.ndarray:
+        """The reduction of a steady level, dB -> dB, any shape."""
+        overshoot = (levels_db - self.threshold_db) * (1.0 if self.upper else -1.0)
+        return np.minimum(self.slope * soft_knee(overshoot, self.knee_db), self.limit_db)
+
+
+def gain_line(gain_db: float) -> tuple[float, float]:
+    """Reduction in dB -> octaves of gain, as the kernels take it: slope and offset."""
+    return -1.0 / DB_PER_OCTAVE, gain_db / DB_PER_OCTAVE
+
+
 class DynamicsProcess(Process):
-    """A stream of one gain for all channels. ``upper``: reduce above the threshold; else below it.
+    """A stream with one gain for all channels. With ``hold`` > 1 the level is the largest of the last ``hold`` samples."""
 
-    ``slope`` dB of reduction per dB of overshoot, ``limit_db`` the largest reduction, ``rise_ms`` and ``fall_ms`` the times
-    in which the reduction rises and falls.
-    """
-
-    def __init__(
-        self,
-        *,
-        upper: bool,
-        threshold_db: float,
-        slope: float,
-        knee_db: float,
-        limit_db: float,
-        rise_ms: float,
-        fall_ms: float,
-        makeup_gain_db: float,
-        sample_rate: float,
-        dtype: type = np.float32,
-    ):
-        a_rise, b_rise = smoothing(rise_ms, sample_rate)
-        a_fall, b_fall = smoothing(fall_ms, sample_rate)
-        sign = 1.0 if upper else -1.0
-        self._curve = (
-            sign * _DB_PER_OCTAVE,
-            -sign * threshold_db,
-            0.5 * knee_db,
-            0.5 / knee_db if knee_db > 0 else 0.0,
-            slope,
-            limit_db,
-        )
-        self._smoother = (a_rise, b_rise, a_fall, b_fall)
-        self._gain = (-1.0 / _DB_PER_OCTAVE, makeup_gain_db / _DB_PER_OCTAVE)
-        self._reduction_db, self._position = 0.0, 0
+    def __init__(self, reduction: Reduction, gain_db: float, sample_rate: float, dtype: type = np.float32, hold: int = 1):
+        self._curve, self._smoother = reduction.curve(), reduction.smoother(sample_rate)
+        self._gain = gain_line(gain_db)
+        self._held = SlidingPeak(hold) if hold > 1 else None
+        self._state_db, self._position = 0.0, 0
         self._dtype = dtype
 
     def __call__(self, block: np.ndarray) -> np.ndarray:
+        block = as_block(block)
+        side = block if self._held is None else self._held(block)
         out = np.empty(block.shape, self._dtype)
-        self._reduction_db = dynamics(block, out, self._curve, self._smoother, self._gain, self._reduction_db, self._position)
+        self._state_db = dynamics(block, side, out, self._curve, self._smoother, self._gain, self._state_db, self._position)
         self._position += block.shape[1]
         return out
 
 
 @kernel
-def dynamics(audio, out, curve, smoother, gain, y, position):
-    """audio, out (channels, n), float32 or float64; returns the state y, the reduction in dB after the last sample.
-    ``position`` = samples before this block, for the flushing only."""
+def dynamics(audio, side, out, curve, smoother, gain, y, position):
+    """audio, out (channels, n), side (any channels, n), float32 or float64; returns the state y, the reduction in dB after
+    the last sample. ``position`` = samples before this block, for the flushing only."""
     n = audio.shape[1]
     peak = np.empty(CHUNK, np.float32)
     scale = np.empty(CHUNK, np.float32)
@@ -98,7 +110,7 @@ def dynamics(audio, out, curve, smoother, gain, y, position):
     start = 0
     while start < n:
         size = min(CHUNK - position % CHUNK, n - start)
-        _peaks(audio, start, peak, size)
+        _peaks(side, start, peak, size)
         _reductions(peak_bits, work, curve, size)
         y = _smooth(work, smoother, y, size)
         _gains(work, scale_bits, gain, size)
@@ -107,21 +119,50 @@ def dynamics(audio, out, curve, smoother, gain, y, position):
                 out[c, start + i] = audio[c, start + i] * (work[i] * scale[i])
         start += size
         position += size
-        if position % CHUNK == 0 and abs(y) < TINY_DB:
+        if position % CHUNK == 0 and y < TINY_DB:
             y = 0.0
     return y
 
 
 @kernel
-def _peaks(audio, start, peak, size):
+def reduce_level(side, out, curve, smoother, y, position):
+    """The first half of ``dynamics``: the smoothed reduction in dB, out float64 (n,); returns the state."""
+    n = side.shape[1]
+    peak = np.empty(CHUNK, np.float32)
+    peak_bits = peak.view(np.int32)
+    start = 0
+    while start < n:
+        size = min(CHUNK - position % CHUNK, n - start)
+        _peaks(side, start, peak, size)
+        _reductions(peak_bits, out[start : start + size], curve, size)
+        y = _smooth(out[start : start + size], smoother, y, size)
+        start += size
+        position += size
+        if position % CHUNK == 0 and y < TINY_DB:
+            y = 0.0
+    return y
+
+
+@kernel
+def apply_reduction(audio, reduction, out, gain):
+    """The second half: audio, out (channels, n), reduction float64 (n,) in dB, overwritten."""
+    scale = np.empty(reduction.shape[0], np.float32)
+    _gains(reduction, scale.view(np.int32), gain, reduction.shape[0])
+    for c in range(audio.shape[0]):
+        for i in range(reduction.shape[0]):
+            out[c, i] = audio[c, i] * (reduction[i] * scale[i])
+
+
+@kernel
+def _peaks(side, start, peak, size):
     """max over the channels of |x|, not below the floor."""
     floor = np.float32(10.0 ** (-96.0 / 20.0))
     for i in range(size):
-        x = np.float32(abs(audio[0, start + i]))
+        x = np.float32(abs(side[0, start + i]))
         peak[i] = x if x > floor else floor
-    for c in range(1, audio.shape[0]):
+    for c in range(1, side.shape[0]):
         for i in range(size):
-            x = np.float32(abs(audio[c, start + i]))
+            x = np.float32(abs(side[c, start + i]))
             peak[i] = x if x > peak[i] else peak[i]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from stylefx.effects.base import Effect, Settings
 from stylefx.effects.checks import require_at_least, require_positive
-from stylefx.effects.dynamics import DynamicsProcess, soft_knee
+from stylefx.effects.dynamics import DynamicsProcess, Reduction
 from stylefx.effects.parameters import Parameter
 from stylefx.effects.registry import register
 
@@ -35,8 +35,8 @@ class Expander(Effect):
         require_positive(self.name, settings, "attack_ms", "release_ms")
         require_at_least(self.name, settings, 0.0, "knee_db", "range_db")
 
-    def start(self, settings: Settings, sample_rate: float, channels: int) -> DynamicsProcess:
-        return DynamicsProcess(
+    def reduction(self, settings: Settings) -> Reduction:
+        return Reduction(
             upper=False,
             threshold_db=settings["threshold_db"],
             slope=settings["ratio"] - 1.0,
@@ -44,16 +44,16 @@ class Expander(Effect):
             limit_db=settings["range_db"],
             rise_ms=settings["release_ms"],
             fall_ms=settings["attack_ms"],
-            makeup_gain_db=settings["makeup_gain_db"],
-            sample_rate=sample_rate,
         )
+
+    def start(self, settings: Settings, sample_rate: float, channels: int) -> DynamicsProcess:
+        return DynamicsProcess(self.reduction(settings), settings["makeup_gain_db"], sample_rate)
 
     def static_curve_db(self, settings: Settings | None, levels_db: np.ndarray) -> np.ndarray:
         """Output level of a steady input, dB -> dB, any shape."""
-        s = self.complete(settings)
+        full = self.complete(settings)
         levels_db = np.asarray(levels_db, dtype=np.float64)
-        reduction = (s["ratio"] - 1.0) * soft_knee(s["threshold_db"] - levels_db, s["knee_db"])
-        return levels_db - np.minimum(reduction, s["range_db"]) + s["makeup_gain_db"]
+        return levels_db - self.reduction(full).steady_db(levels_db) + full["makeup_gain_db"]
 
 
 def static_curve_db(settings: Settings | None, levels_db: np.ndarray) -> np.ndarray:
