@@ -17,8 +17,7 @@ from stylefx.errors import UserError
 
 _ENGINES = {
     "signalsmith": "stylefx.audio.engines.signalsmith:Signalsmith",
-    "rubberband": "stylefx.audio.engines.rubberband:RubberBandFine",
-    "rubberband-fast": "stylefx.audio.engines.rubberband:RubberBandFast",
+    "rubberband": "stylefx.audio.engines.rubberband:RubberBand",
 }
 DEFAULT_ENGINE = "signalsmith"
 MAX_CENTS = 2400.0
