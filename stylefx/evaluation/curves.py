@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from stylefx.effects.base import Effect
 from stylefx.effects.chain import EffectChain
 from stylefx.effects.registry import make_effect
 
@@ -23,16 +24,26 @@ def erb_grid(low_hz: float, high_hz: float, points: int = 64) -> np.ndarray:
 def response_db(steps: Sequence[Mapping], sample_rate: float, frequency_hz: np.ndarray) -> np.ndarray:
     """Gain in dB of linear effects in series at the frequencies, float64 like ``frequency_hz``.
 
-    ``steps`` are {"effect", "settings", "config"?, "bypass"?} entries; those that are not linear are passed over. Measured on
-    the exact render: an impulse goes through, its transform is read off. The impulse lasts 131072 samples, longer than the
-    slowest pole of the ranges at 24 kHz.
+    ``steps`` are {"effect", "settings", "config"?, "bypass"?} entries; those that are not linear are passed over. An effect
+    that knows its response is asked (``response_db``), of another the exact render of an impulse is transformed.
     """
+    frequency_hz = np.asarray(frequency_hz, np.float64)
+    total = np.zeros(frequency_hz.shape)
+    for step in steps:
+        if step["effect"] not in LINEAR_EFFECTS or step.get("bypass", False):
+            continue
+        effect = make_effect(step["effect"], **step.get("config", {}))
+        if hasattr(effect, "response_db"):
+            total += effect.response_db(step.get("settings") or {}, frequency_hz, sample_rate)
+        else:
+            total += _impulse_response_db(effect, step.get("settings"), sample_rate, frequency_hz)
+    return total
+
+
+def _impulse_response_db(effect: Effect, settings: Mapping | None, sample_rate: float, frequency_hz: np.ndarray) -> np.ndarray:
     impulse = np.zeros((1, IMPULSE_SAMPLES), np.float32)
     impulse[0, 0] = 1.0
-    for step in steps:
-        if step["effect"] in LINEAR_EFFECTS and not step.get("bypass", False):
-            impulse = make_effect(step["effect"], **step.get("config", {})).render(impulse, step.get("settings"), sample_rate)
-    spectrum = np.abs(np.fft.rfft(impulse[0].astype(np.float64)))
+    spectrum = np.abs(np.fft.rfft(effect.render(impulse, settings, sample_rate)[0].astype(np.float64)))
     grid = np.fft.rfftfreq(IMPULSE_SAMPLES, 1.0 / sample_rate)
     return np.interp(frequency_hz, grid, 20.0 * np.log10(np.maximum(spectrum, 1e-10)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from stylefx.evaluation.curves import LINEAR_EFFECTS, response_db, static_curve_db
 from stylefx.evaluation.spectra import average_power, smooth_octaves
+from stylefx.inference.publish import temporary_name
 
 COLOURS = {"input": "#8a8f98", "reference": "#1f6fb4", "output": "#e2711d"}
 INK = "#22262c"
@@ -50,12 +50,8 @@ def drawing(path: str | Path, width: float, height: float) -> Iterator:
     with rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
         yield figure
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
+        with temporary_name(path) as partial:
             FigureCanvasAgg(figure).print_png(partial, metadata={"Software": None})
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def transfer_figure(

@@ -2,7 +2,7 @@
 
 | name    | what it is |
 |---------|------------|
-| mr_stft | multi-resolution STFT distance: L1 of linear and of log magnitude, FFT 32..32768, hop half; as auraloss and the training |
+| mr_stft | multi-resolution STFT distance: L1 of linear and of log magnitude, FFT 32..32768, hop half; auraloss' |
 | msd     | mel spectral distance: 128 mels of 65536-point frames, L1 of linear + log |
 | sce_hz  | difference of the mean spectral centroids (2048/512), Hz |
 | rms_db  | difference of the RMS levels, dB |
