@@ -1,7 +1,8 @@
 """Rubber Band (GPL program ``rubberband``): pitch and tempo in one process call, through float WAV files.
 
 The finer engine of the program (R3) is used: R2, which pyrubberband runs, is off by tens of cents on low tones and
-loses level. The program cannot stream through pipes, and pyrubberband writes 16-bit files that clip, so the files are ours. The phase between channels of different level is kept to about -23 dB only.
+loses level. The program cannot stream through pipes, and pyrubberband writes 16-bit files that clip, so the files are
+ours. The phase between channels of different level is kept to about -23 dB only; the other engines keep it exactly.
 """
 
 from __future__ import annotations
