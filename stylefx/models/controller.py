@@ -1,0 +1,40 @@
+"""From two embeddings to the controls of the effects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class Controller(nn.Module):
+    """Embeddings of input and reference, (batch, D) each -> controls (batch, num_controls) in (0, 1).
+
+    An MLP with LeakyReLU 0.01 and a sigmoid. It starts at the chain's neutral settings: the last layer's weights are nearly
+    zero and its bias is the logit of the default controls (kept 0.02 away from the ends, where a sigmoid hardly moves).
+    ``difference`` feeds e_reference - e_input too.
+    """
+
+    def __init__(self, embedding_size: int, default_controls: np.ndarray, hidden: int = 256, difference: bool = True):
+        super().__init__()
+        self.hidden, self.difference = hidden, difference
+        self.layers = nn.Sequential(
+            nn.Linear((3 if difference else 2) * embedding_size, hidden),
+            nn.LeakyReLU(0.01),
+            nn.Linear(hidden, hidden),
+            nn.LeakyReLU(0.01),
+        )
+        self.last = nn.Linear(hidden, len(default_controls))
+        start = np.clip(default_controls, 0.02, 0.98)
+        with torch.no_grad():
+            self.last.weight.mul_(0.01)
+            self.last.bias.copy_(torch.as_tensor(np.log(start / (1 - start)), dtype=torch.float32))
+
+    def forward(self, e_input: Tensor, e_reference: Tensor) -> Tensor:
+        parts = [e_input, e_reference] + ([e_reference - e_input] if self.difference else [])
+        return torch.sigmoid(self.last(self.layers(torch.cat(parts, dim=-1))).float())
+
+    def options(self) -> dict[str, Any]:
+        return {"hidden": self.hidden, "difference": self.difference}
