@@ -1,0 +1,117 @@
+"""Second-order sections in series as one differentiable operator, on every device.
+
+``stylefx::biquads`` filters audio (items, channels, n), float32 or float64, with coefficients (items, sections, 5),
+float64: b0, b1, b2, a1, a2. Registered with torch, so that torch.compile, autocast and CUDA graphs see one node.
+Forms: "compiled" (CPU), "scan" (plain torch, any device).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from stylefx.differentiable.operators import scans
+from stylefx.differentiable.operators.compiled import biquads as loops
+from stylefx.differentiable.operators.compiled.jit import blocks, for_rows
+
+
+def biquads(audio: Tensor, coefficients: Tensor, form: str | None = None) -> Tensor:
+    """Filter; gradients to both. ``form`` overrides the device's own."""
+    form = form or ("compiled" if audio.device.type == "cpu" else "scan")
+    return _biquads(audio.contiguous(), coefficients.to(scans.state_dtype(audio.device)).contiguous(), form)[0]
+
+
+@torch.library.custom_op("stylefx::biquads", mutates_args=())
+def _biquads(audio: Tensor, coefficients: Tensor, form: str) -> tuple[Tensor, Tensor]:
+    """Output and, for the compiled form, the checkpoints that its adjoint starts from."""
+    out = torch.empty_like(audio)
+    if form == "compiled":
+        rows, sections = audio.shape[0] * audio.shape[1], coefficients.shape[1]
+        checkpoints = audio.new_empty((rows, blocks(audio.shape[2]), sections + 1, 2), dtype=torch.float64)
+        arrays = (t.detach().numpy() for t in (audio, coefficients, out, checkpoints))
+        for_rows(loops.filter_rows, rows, *arrays)
+        return out, checkpoints
+    signals = _section_signals(audio, coefficients)
+    out.copy_(signals[-1])
+    return out, audio.new_empty(0, dtype=coefficients.dtype)
+
+
+@_biquads.register_fake
+def _(audio: Tensor, coefficients: Tensor, form: str) -> tuple[Tensor, Tensor]:
+    if form == "compiled":
+        rows, sections = audio.shape[0] * audio.shape[1], coefficients.shape[1]
+        shape: tuple = (rows, blocks(audio.shape[2]), sections + 1, 2)
+    else:
+        shape = (0,)
+    return torch.empty_like(audio), audio.new_empty(shape, dtype=coefficients.dtype)
+
+
+@torch.library.custom_op("stylefx::biquads_adjoint", mutates_args=())
+def _biquads_adjoint(
+    audio: Tensor, coefficients: Tensor, checkpoints: Tensor, upstream: Tensor, form: str
+) -> tuple[Tensor, Tensor]:
+    """Gradients of audio and coefficients."""
+    if form == "compiled":
+        rows, sections = audio.shape[0] * audio.shape[1], coefficients.shape[1]
+        d_audio, d_rows = torch.empty_like(audio), coefficients.new_zeros((rows, sections, 5))
+        tensors = (audio, coefficients, checkpoints, upstream, d_audio, d_rows)
+        for_rows(loops.adjoint_rows, rows, *(t.detach().numpy() for t in tensors))
+        return d_audio, d_rows.unflatten(0, audio.shape[:2]).sum(1)
+    signals = _section_signals(audio, coefficients)
+    gradient, d_coefficients = upstream.to(coefficients.dtype), torch.empty_like(coefficients)
+    for s in range(coefficients.shape[1] - 1, -1, -1):
+        b0, b1, b2, a1, a2 = coefficients[:, s].unbind(-1)
+        adjoint = scans.all_pole(gradient.flip(-1), a1, a2).flip(-1)
+        x, y = signals[s], signals[s + 1]
+        for k in range(3):
+            d_coefficients[:, s, k] = (adjoint * _delayed(x, k)).sum((1, 2))
+        for k in (1, 2):
+            d_coefficients[:, s, 2 + k] = -(adjoint * _delayed(y, k)).sum((1, 2))
+        gradient = _column(b0) * adjoint + _column(b1) * _advanced(adjoint, 1) + _column(b2) * _advanced(adjoint, 2)
+    return gradient.to(audio.dtype), d_coefficients
+
+
+@_biquads_adjoint.register_fake
+def _(audio: Tensor, coefficients: Tensor, checkpoints: Tensor, upstream: Tensor, form: str) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(audio), torch.empty_like(coefficients)
+
+
+def _save(ctx, inputs, output) -> None:
+    audio, coefficients, ctx.form = inputs
+    ctx.save_for_backward(audio, coefficients, output[1])
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx, upstream: Tensor | None, _checkpoints: Tensor | None):
+    audio, coefficients, checkpoints = ctx.saved_tensors
+    if upstream is None:
+        return None, None, None
+    upstream = upstream.to(audio.dtype).contiguous()
+    return (*_biquads_adjoint(audio, coefficients, checkpoints, upstream, ctx.form), None)
+
+
+_biquads.register_autograd(_backward, setup_context=_save)
+
+
+def _column(values: Tensor) -> Tensor:
+    return values[:, None, None]
+
+
+def _delayed(x: Tensor, samples: int) -> Tensor:
+    return pad(x, (samples, 0))[..., : x.shape[-1]]
+
+
+def _advanced(x: Tensor, samples: int) -> Tensor:
+    return pad(x, (0, samples))[..., samples:]
+
+
+def _section_signals(audio: Tensor, coefficients: Tensor) -> list[Tensor]:
+    """The input of every section and the output of the last, each (items, channels, n) in the state's precision."""
+    signals = [audio.to(coefficients.dtype)]
+    for s in range(coefficients.shape[1]):
+        b0, b1, b2, a1, a2 = coefficients[:, s].unbind(-1)
+        x = signals[-1]
+        moving = _column(b0) * x + _column(b1) * _delayed(x, 1) + _column(b2) * _delayed(x, 2)
+        signals.append(scans.all_pole(moving, a1, a2))
+    return signals

@@ -1,0 +1,140 @@
+"""Feed-forward dynamics as one differentiable operator: side chain, static curve, branching smoother, gain.
+
+``dynamics(audio, law, sign)``: audio (items, channels, n), float32 or float64; law float64 (items, 7) with the columns
+threshold dB, slope, knee dB, limit dB, rise, fall (the smoothers' 1 - a) and make-up dB; sign +1 reduces above the
+threshold (compressor), -1 below it (expander). The model and its adjoint: ``compiled/dynamics.py``
+(D. Giannoulis, M. Massberg, J. D. Reiss, JAES 60(6), 2012). Forms: "compiled" (CPU), "scan" (plain torch).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from stylefx.differentiable.operators import scans
+from stylefx.differentiable.operators.compiled import dynamics as loops
+from stylefx.differentiable.operators.compiled.jit import blocks, for_rows
+
+DB_PER_NEPER = 20.0 / math.log(10.0)
+FLOOR = loops.FLOOR
+
+
+def smoothing(time_ms: Tensor, sample_rate: float) -> Tensor:
+    """1 - a of a one-pole that covers 10 % to 90 % of a step in ``time_ms``; float64 of any shape."""
+    return -torch.expm1(-math.log(9.0) / (sample_rate * 1e-3 * time_ms))
+
+
+def dynamics(audio: Tensor, law: Tensor, sign: float, form: str | None = None) -> Tensor:
+    """Audio through the dynamics; gradients to audio and law. ``form`` overrides the device's own."""
+    form = form or ("compiled" if audio.device.type == "cpu" else "scan")
+    law = law.to(scans.state_dtype(audio.device)).contiguous()
+    if form == "compiled":
+        return _dynamics(audio.contiguous(), law, sign)[0]
+    threshold, slope, knee, limit, rise, fall, makeup = law.unsqueeze(1).unbind(-1)
+    level = DB_PER_NEPER * torch.log(audio.abs().amax(1).clamp(min=FLOOR))
+    over = sign * (level - threshold)
+    inside = torch.minimum((over + 0.5 * knee).clamp(min=0.0), knee)
+    # Inside the knee a parabola, above it the line; the first argument keeps a hard knee from dividing by zero.
+    height = inside.square() / (2.0 * knee).clamp(min=1e-30) + (over - 0.5 * knee).clamp(min=0.0)
+    reduction = torch.minimum(slope * height, limit)
+    smooth = smooth_reduction(reduction, rise, fall, sign, form)
+    gain = torch.exp((makeup - smooth) / DB_PER_NEPER)
+    return audio * gain.to(audio.dtype).unsqueeze(1)
+
+
+def smooth_reduction(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: str) -> Tensor:
+    """The branching smoother: reduction (items, n) in the state's precision, rise and fall (items, 1) or (items, n)."""
+    return _smoother(reduction.contiguous(), rise.contiguous(), fall.contiguous(), sign, form)[0]
+
+
+@torch.library.custom_op("stylefx::dynamics", mutates_args=())
+def _dynamics(audio: Tensor, law: Tensor, sign: float) -> tuple[Tensor, Tensor]:
+    """Output and the smoother's state at the start of every block."""
+    out = torch.empty_like(audio)
+    checkpoints = law.new_empty((audio.shape[0], blocks(audio.shape[2])))
+    a, w, o, c = (t.detach().numpy() for t in (audio, law, out, checkpoints))
+    for_rows(loops.dynamics_items, audio.shape[0], a, w, sign, o, c)
+    return out, checkpoints
+
+
+@_dynamics.register_fake
+def _(audio: Tensor, law: Tensor, sign: float) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(audio), law.new_empty((audio.shape[0], blocks(audio.shape[2])))
+
+
+@torch.library.custom_op("stylefx::dynamics_adjoint", mutates_args=())
+def _dynamics_adjoint(audio: Tensor, law: Tensor, checkpoints: Tensor, upstream: Tensor, sign: float) -> tuple[Tensor, Tensor]:
+    d_audio, d_law = torch.empty_like(audio), torch.zeros_like(law)
+    a, w, c, u, da, dw = (t.detach().numpy() for t in (audio, law, checkpoints, upstream, d_audio, d_law))
+    for_rows(loops.dynamics_adjoint_items, audio.shape[0], a, w, sign, c, u, da, dw)
+    return d_audio, d_law
+
+
+@_dynamics_adjoint.register_fake
+def _(audio: Tensor, law: Tensor, checkpoints: Tensor, upstream: Tensor, sign: float) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(audio), torch.empty_like(law)
+
+
+def _save(ctx, inputs, output) -> None:
+    audio, law, ctx.sign = inputs
+    ctx.save_for_backward(audio, law, output[1])
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx, upstream: Tensor | None, _checkpoints: Tensor | None):
+    audio, law, checkpoints = ctx.saved_tensors
+    if upstream is None:
+        return None, None, None
+    return (*_dynamics_adjoint(audio, law, checkpoints, upstream.to(audio.dtype).contiguous(), ctx.sign), None)
+
+
+_dynamics.register_autograd(_backward, setup_context=_save)
+
+
+@torch.library.custom_op("stylefx::smoother", mutates_args=())
+def _smoother(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: str) -> tuple[Tensor, Tensor]:
+    """y and how many items were still changing branches in the last permitted scan (0: exact)."""
+    smooth, _, changed = scans.branching_smoother(reduction, rise, fall)
+    return smooth, changed
+
+
+@_smoother.register_fake
+def _(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: str) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(reduction), reduction.new_empty((), dtype=torch.int64)
+
+
+@torch.library.custom_op("stylefx::smoother_adjoint", mutates_args=())
+def _smoother_adjoint(
+    reduction: Tensor, rise: Tensor, fall: Tensor, smooth: Tensor, upstream: Tensor, sign: float, form: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    difference = reduction - pad(smooth[..., :-1], (1, 0))
+    # A tie counts as release: falling for a compressor, rising for an expander.
+    rising = difference >= 0.0 if sign < 0.0 else difference > 0.0
+    k = torch.where(rising, rise, fall)
+    adjoint = scans.smoother_adjoint(upstream, 1.0 - k)
+    d_k = adjoint * difference
+    d_rise, d_fall = torch.where(rising, d_k, 0.0), torch.where(rising, 0.0, d_k)
+    return k * adjoint, d_rise.sum(-1, keepdim=True), d_fall.sum(-1, keepdim=True)
+
+
+@_smoother_adjoint.register_fake
+def _(reduction, rise, fall, smooth, upstream, sign: float, form: str) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.empty_like(reduction), torch.empty_like(rise), torch.empty_like(fall)
+
+
+def _save_smoother(ctx, inputs, output) -> None:
+    reduction, rise, fall, ctx.sign, ctx.form = inputs
+    ctx.save_for_backward(reduction, rise, fall, output[0])
+    ctx.set_materialize_grads(False)
+
+
+def _smoother_backward(ctx, upstream: Tensor | None, _changed):
+    if upstream is None:
+        return None, None, None, None, None
+    return (*_smoother_adjoint(*ctx.saved_tensors, upstream.contiguous(), ctx.sign, ctx.form), None, None)
+
+
+_smoother.register_autograd(_smoother_backward, setup_context=_save_smoother)

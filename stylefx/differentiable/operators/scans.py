@@ -1,0 +1,104 @@
+"""Recursions over time in plain torch, for devices that have no compiled loop: parallel scans in float64.
+
+Nothing here reads a value back from the device, so that a training step never waits. Devices without float64 (Apple's
+MPS) compute in float32.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+POLICY_CAP = 24  # scans; 20 was the most that 250 random cases of 131072 samples needed
+_CHUNK = 512
+_SECTION_CHUNK = 64
+
+
+def state_dtype(device: torch.device) -> torch.dtype:
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def linear_scan(a: Tensor, b: Tensor) -> Tensor:
+    """y[n] = a[n] y[n-1] + b[n] with y[-1] = 0 along the last dimension; a, b (..., samples)."""
+    samples = a.shape[-1]
+    if samples <= _CHUNK:
+        return _doubling_scan(a, b)[1]
+    chunks = (samples + _CHUNK - 1) // _CHUNK
+    fill = chunks * _CHUNK - samples
+    shape = (*a.shape[:-1], chunks, _CHUNK)
+    products, local = _doubling_scan(pad(a, (0, fill)).reshape(shape), pad(b, (0, fill)).reshape(shape))
+    carry = linear_scan(products[..., -1], local[..., -1])
+    entering = pad(carry[..., :-1], (1, 0))
+    return (local + products * entering[..., None]).flatten(-2)[..., :samples]
+
+
+def _doubling_scan(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Inclusive scan of the affine maps y -> a y + b in log2(samples) steps (Hillis and Steele, 1986)."""
+    shift = 1
+    while shift < a.shape[-1]:
+        b = torch.cat([b[..., :shift], b[..., shift:] + a[..., shift:] * b[..., :-shift]], -1)
+        a = torch.cat([a[..., :shift], a[..., shift:] * a[..., :-shift]], -1)
+        shift *= 2
+    return a, b
+
+
+def branching_smoother(reduction: Tensor, rise: Tensor, fall: Tensor, cap: int = POLICY_CAP) -> tuple[Tensor, Tensor, Tensor]:
+    """y[n] = y[n-1] + k (r[n] - y[n-1]), k = rise where r[n] > y[n-1], else fall; reduction (items, n), rise and fall (items, 1).
+
+    Policy iteration: guess the branches, solve the linear recursion, look at the branches again. Each scan makes at least
+    one more sample final, in practice almost all. Returns y, the mask of rising samples and the number of items whose
+    mask still changed in the last of ``cap`` scans, all on the device.
+    """
+    previous = pad(reduction[..., :-1], (1, 0))
+    rising = reduction > previous
+    changed = torch.zeros((), dtype=torch.int64, device=reduction.device)
+    y = reduction
+    for _ in range(cap):
+        k = torch.where(rising, rise, fall)
+        y = linear_scan(1.0 - k, k * reduction)
+        update = reduction > pad(y[..., :-1], (1, 0))
+        changed = (update != rising).any(-1).sum()
+        rising = update
+    return y, rising, changed
+
+
+def smoother_adjoint(upstream: Tensor, keep: Tensor) -> Tensor:
+    """l[n] = u[n] + keep[n+1] l[n+1]; keep = 1 - k, both (items, n)."""
+    later = pad(keep[..., 1:], (0, 1))
+    return linear_scan(later.flip(-1), upstream.flip(-1)).flip(-1)
+
+
+def all_pole(x: Tensor, a1: Tensor, a2: Tensor) -> Tensor:
+    """y[n] = x[n] - a1 y[n-1] - a2 y[n-2] along the last dimension, zero state; x (items, channels, n), a1 and a2 (items,).
+
+    Chunks are filtered from zero state by their impulse response, as one matrix product; what enters a chunk from the one
+    before is a linear map of two values, scanned over the chunks.
+    """
+    samples, size = x.shape[-1], _SECTION_CHUNK
+    chunks = (samples + size - 1) // size
+    impulse = [torch.ones_like(a1), -a1]
+    for _ in range(size - 1):
+        impulse.append(-a1 * impulse[-1] - a2 * impulse[-2])
+    h = torch.stack(impulse, -1)  # (items, size + 1)
+    lags = torch.arange(size, device=x.device)
+    lags = lags[:, None] - lags[None, :]
+    toeplitz = torch.where(lags >= 0, h[:, lags.clamp(min=0)], 0.0)  # (items, size, size)
+    local = pad(x, (0, chunks * size - samples)).unflatten(-1, (chunks, size)) @ toeplitz.mT[:, None]
+    # Response to the last and the last but one output of the chunk before.
+    newest, older = h[:, 1:], -a2[:, None] * h[:, :-1]
+    step = torch.stack([torch.stack([newest[:, -1], older[:, -1]], -1), torch.stack([newest[:, -2], older[:, -2]], -1)], -2)
+    state = _constant_scan(step[:, None], torch.stack([local[..., -1], local[..., -2]], -1))
+    entering = pad(state[..., :-1, :], (0, 0, 1, 0))
+    y = local + entering[..., :1] * newest[:, None, None] + entering[..., 1:] * older[:, None, None]
+    return y.flatten(-2)[..., :samples]
+
+
+def _constant_scan(step: Tensor, b: Tensor) -> Tensor:
+    """s[c] = step s[c-1] + b[c]; step (items, 1, 2, 2), b (items, channels, chunks, 2)."""
+    shift = 1
+    while shift < b.shape[-2]:
+        b = torch.cat([b[..., :shift, :], b[..., shift:, :] + b[..., :-shift, :] @ step.mT], -2)
+        step = step @ step
+        shift *= 2
+    return b

@@ -1,0 +1,117 @@
+"""Multi-resolution spectral distance whose gradient is computed on the way forward, a few rows at a time.
+
+``stylefx::spectral_distance`` holds the spectra of one resolution and a few rows only; what stays for the backward pass
+is the finished gradient, as large as the audio. Frames as in ``torch.stft`` (centred, reflected at the ends), hop half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from stylefx.differentiable.operators.compiled.jit import for_rows
+from stylefx.differentiable.operators.compiled.spectra import EPSILON, distance_frames
+
+_CHUNK_SAMPLES = {"cpu": 1 << 19}  # samples per step: small enough for the caches
+_DEVICE_SAMPLES = 1 << 24
+
+
+def spectral_distance(output: Tensor, target: Tensor, windows: Sequence[Tensor], linear: float, logarithmic: float) -> Tensor:
+    """Per item the mean over resolutions of the mean over channels, frames and bins of
+    linear |X - Y| + logarithmic |log X - log Y|, X and Y the magnitudes; output, target (items, channels, n) -> (items,)."""
+    tracking = torch.is_grad_enabled()
+    sides = 2 if tracking and target.requires_grad else int(tracking and output.requires_grad)
+    return _spectral_distance(output.contiguous(), target.contiguous(), list(windows), linear, logarithmic, sides)[0]
+
+
+@torch.library.custom_op("stylefx::spectral_distance", mutates_args=())
+def _spectral_distance(
+    output: Tensor, target: Tensor, windows: Sequence[Tensor], linear: float, logarithmic: float, sides: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Distance per item, and the gradients of ``sides`` of the two signals (0: neither, 1: output, 2: both)."""
+    items, channels, samples = output.shape
+    signals = output.flatten(0, 1), target.flatten(0, 1)
+    gradients = [torch.zeros_like(s) if side < sides else s.new_empty(0) for side, s in enumerate(signals)]
+    distance = output.new_zeros(items * channels, dtype=torch.float64 if output.device.type == "cpu" else output.dtype)
+    step = max(1, _CHUNK_SAMPLES.get(output.device.type, _DEVICE_SAMPLES) // samples)
+    for window in windows:
+        size = window.shape[0]
+        frames, bins = samples // (size // 2) + 1, size // 2 + 1
+        scale = 1.0 / (len(windows) * channels * frames * bins)
+        for start in range(0, items * channels, step):
+            rows = slice(start, start + step)
+            spectra = [torch.fft.rfft(_frames(s[rows], window)) for s in signals]
+            distance[rows] += _distances(spectra[0], spectra[1], linear * scale, logarithmic * scale, sides)
+            for side in range(sides):
+                _add_overlapped(gradients[side][rows], torch.fft.irfft(spectra[side], size, norm="forward"), window)
+    distance = distance.view(items, channels).sum(1).to(output.dtype)
+    return distance, *(g.view_as(output) if side < sides else g for side, g in enumerate(gradients))
+
+
+@_spectral_distance.register_fake
+def _(output, target, windows, linear: float, logarithmic: float, sides: int) -> tuple[Tensor, Tensor, Tensor]:
+    gradients = [torch.empty_like(output) if side < sides else output.new_empty(0) for side in range(2)]
+    return output.new_empty(output.shape[0]), *gradients
+
+
+def _save(ctx, inputs, output) -> None:
+    ctx.windows, ctx.sides = len(inputs[2]), inputs[-1]
+    ctx.save_for_backward(*output[1 : 1 + ctx.sides])
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx, upstream: Tensor | None, *_: Tensor | None):
+    out: list = [None, None, [None] * ctx.windows, None, None, None]
+    if upstream is not None:
+        for side, gradient in enumerate(ctx.saved_tensors):
+            out[side] = gradient * upstream[:, None, None]
+    return tuple(out)
+
+
+_spectral_distance.register_autograd(_backward, setup_context=_save)
+
+
+def _frames(signals: Tensor, window: Tensor) -> Tensor:
+    """(rows, n) -> windowed frames (rows, frames, size), centred, hop half a frame."""
+    half = window.shape[0] // 2
+    padded = pad(signals[:, None], (half, half), mode="reflect")[:, 0]
+    return padded.unfold(-1, 2 * half, half) * window
+
+
+def _distances(x: Tensor, y: Tensor, linear: float, logarithmic: float, sides: int) -> Tensor:
+    """Weighted sums per row of spectra (rows, frames, bins); the first ``sides`` of them become their gradients."""
+    if x.device.type == "cpu":
+        sums = x.new_empty(x.shape[0] * x.shape[1], dtype=torch.float64)
+        real = [torch.view_as_real(s).view(len(sums), -1).numpy() for s in (x, y)]
+        for_rows(distance_frames, len(sums), *real, linear, logarithmic, sides, sums.numpy())
+        return sums.view(x.shape[:2]).sum(1)
+    powers = [s.real.square() + s.imag.square() for s in (x, y)]
+    magnitudes = [p.clamp(min=EPSILON).sqrt() for p in powers]
+    difference = magnitudes[0] - magnitudes[1]
+    logs = torch.log(magnitudes[0] / magnitudes[1])
+    total = (linear * difference.abs() + logarithmic * logs.abs()).sum((1, 2))
+    sign = difference.sign()
+    for side, spectrum in enumerate((x, y)[:sides]):
+        m = magnitudes[side]
+        # halved, but for the first and the last bin: what an unscaled inverse real FFT expects
+        factor = (0.5 - side) * sign * (linear + logarithmic / m) / m * (powers[side] >= EPSILON)
+        factor[..., 0] *= 2.0
+        factor[..., -1] *= 2.0
+        spectrum *= factor
+    return total
+
+
+def _add_overlapped(gradient: Tensor, frames: Tensor, window: Tensor) -> None:
+    """The transpose of ``_frames``, added to gradient (rows, n): windowing, overlap, and the reflected ends."""
+    half, samples = window.shape[0] // 2, gradient.shape[-1]
+    frames = (frames * window).unflatten(-1, (2, half))
+    padded = gradient.new_zeros(gradient.shape[0], samples + 2 * half)
+    used = (frames.shape[1] + 1) * half
+    padded[:, : used - half] += frames[:, :, 0].flatten(1)
+    padded[:, half:used] += frames[:, :, 1].flatten(1)
+    gradient += padded[:, half:-half]
+    gradient[:, 1 : half + 1] += padded[:, :half].flip(-1)
+    gradient[:, samples - half - 1 : samples - 1] += padded[:, -half:].flip(-1)
