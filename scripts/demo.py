@@ -104,8 +104,8 @@ def main() -> None:
     pipe, stylefx = BIN / "stylefx-pipe", BIN / "stylefx"
     seconds["build"] = step("corpus", pipe, "build", manifest, "--out", corpus, "--workers", arguments.workers)
     seconds["verify"] = step("verification", pipe, "verify", corpus)
-    train = [stylefx, "train", ROOT / "manifests/train/demo.yaml", f"data.corpora=[{corpus}]", "--out", run]
-    seconds["train"] = step("training", *train, *(["--resume"] if (run / "last.json").exists() else []))
+    train = [stylefx, "train", ROOT / "manifests/train/demo.yaml", f"data.corpora=[{corpus}]", "--out", run, "--resume"]
+    seconds["train"] = step("training", *train)
     figures = run / "evaluation.json"
     seconds["evaluate"] = step("held-out groups", stylefx, "evaluate", run, corpus, "--split", "test", "--json", figures)
     source, reference = held_out_recordings(corpus)
