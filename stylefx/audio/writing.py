@@ -6,6 +6,7 @@ The container follows from the file name (.wav .flac .aif .aiff), the samples fr
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
@@ -121,8 +122,9 @@ class AudioWriter:
                 self._encoder = lambda data: self._file.write(wav_samples(data, self._wav_subtype))
             else:
                 subtype = _LIBSNDFILE_SUBTYPES[self.bits]
+                # By its number: through a Python file a full disk would not come back as an error.
                 self._sound = soundfile.SoundFile(
-                    self._file, "w", self.sample_rate, self.channels, subtype, format=self._container
+                    self._file.fileno(), "w", self.sample_rate, self.channels, subtype, format=self._container, closefd=False
                 )
                 self._encoder = self._sound.write
         self._encoder(samples)
@@ -168,11 +170,15 @@ class AudioWriter:
     def close(self) -> None:
         if self._spool is not None:
             self._spool.close()
-        if not self._done:
+        if self._done:
+            return
+        # What is thrown away may fail to flush (a full disk); the first error has said why.
+        with contextlib.suppress(OSError, RuntimeError, AssertionError):
             if self._encoder is not None and self._container != "WAV":
                 self._sound.close()
+        with contextlib.suppress(OSError):
             self._file.close()
-            self._temporary.unlink(missing_ok=True)
+        self._temporary.unlink(missing_ok=True)
 
     def __enter__(self) -> AudioWriter:
         return self
