@@ -26,6 +26,7 @@ _LOUDNESS_WORDS = ("as-is", "input", "reference")
 @click.option("--windows", type=int, default=8, show_default=True, help="How many stretches of each recording to listen to.")
 @click.option("--settings", "settings_file", metavar="FILE", help="Where to write the settings; default: OUT with .json.")
 @click.option("--page", metavar="HTML", help="Also write one page to listen, compare and go on from the prediction.")
+@click.option("--figure", metavar="PNG", help="Also draw spectra, equaliser and compressor curves.")
 @audio_options(_LOUDNESS_WORDS)
 def transfer(
     source: str,
@@ -38,6 +39,7 @@ def transfer(
     windows: int,
     settings_file: str | None,
     page: str | None,
+    figure: str | None,
     loudness: str,
     true_peak: str,
     bits: str | None,
@@ -48,8 +50,10 @@ def transfer(
     """
     wanted = parse_loudness(loudness, _LOUDNESS_WORDS)
     ceiling = parse_ceiling(true_peak)
-    if Path(source).is_dir() and (settings_file or page):
-        raise UserError("--settings and --page are for a single recording; a folder gets its settings beside each output")
+    if Path(source).is_dir() and (settings_file or page or figure):
+        raise UserError(
+            "--settings, --page and --figure are for a single recording; a folder gets its settings beside each output"
+        )
 
     from stylefx.inference.transfer import Options, StyleTransfer  # torch takes seconds to import, the checks above none
 
@@ -74,6 +78,11 @@ def transfer(
 
         write_page(page, done.style, source, references)
         click.echo(f"{page}: open it in a browser")
+    if figure:
+        from stylefx.inference.figure import write_figure
+
+        write_figure(figure, done, source, references[0])
+        click.echo(f"{figure}: picture")
 
 
 def _show(done) -> None:
