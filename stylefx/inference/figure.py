@@ -22,9 +22,9 @@ def _excerpt(path: str | Path, sample_rate: float) -> np.ndarray:
         for block in blocks:
             pieces.append(mix_down(block))
             frames += block.shape[1]
-            if frames >= MOST_SECONDS * blocks.sample_rate:
+            if frames >= MOST_SECONDS * blocks.info.sample_rate:
                 break
-        return resample(np.concatenate(pieces, axis=1), blocks.sample_rate, sample_rate)
+        return resample(np.concatenate(pieces, axis=1), blocks.info.sample_rate, sample_rate)
 
 
 def write_figure(path: str | Path, done: Transferred, source: str | Path, reference: str | Path) -> None:
