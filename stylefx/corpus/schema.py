@@ -81,9 +81,10 @@ class Member:
 
 
 #: Columns of a shard's parquet, one row per planned sample, in plan order. ``members`` holds JSON:
-#: {"a.input.flac": [offset, size], ..., "json": [offset, size]} with data offsets into the tar ({} when status is not ok).
+#: {"a.input.flac": [offset, size], ..., "json": [offset, size]} with data offsets into the tar ({} when status is not ok);
+#: ``crc32`` holds JSON {"a.input.flac": crc of the data, ...}, by which damage is traced to a sample.
 SHARD_COLUMNS = (
     "key", "source", "group", "label", "split", "status", "reason",
     "pitch_cents", "tempo", "input_lufs", "target_lufs", "input_peak_dbfs", "target_peak_dbfs",
-    "settings", "members",
+    "settings", "members", "crc32",
 )  # fmt: skip

@@ -1,0 +1,131 @@
+"""What a build needs before its first shard: catalog and plan of its generation, made here when they are not there yet."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.build_corpus import manifest_differences, read_corpus, sentence
+from pipelines.manifest import Manifest
+from pipelines.plan import ShardInfo, make_plan, plan_overview
+from pipelines.plan_summary import PlanSummary
+from pipelines.scan import scan
+from pipelines.shard import local_plan
+from pipelines.storage import LocalStorage, Storage, open_storage
+from stylefx.corpus.schema import catalog_file, plan_file
+from stylefx.errors import UserError
+
+
+@dataclass
+class Prepared:
+    """``shards``: of the generation to build; ``earlier``: of those before; ``summary``: of a plan made just now."""
+
+    generation: int
+    shards: list[ShardInfo]
+    earlier: list[ShardInfo] = field(default_factory=list)
+    summary: PlanSummary | None = None
+
+
+def plans_of(storage: Storage) -> list[tuple[Path, list[ShardInfo]]]:
+    """(local path, shards) of every generation's plan; UserError when one is gone."""
+    corpus = read_corpus(storage)
+    if corpus is None:
+        raise UserError(f"{storage.where} holds no corpus (no corpus.json); give the folder that build writes")
+    out = []
+    for generation in range(len(corpus["generations"])):
+        digest = str(corpus["generations"][generation].get("plan_digest"))
+        try:
+            path = local_plan(storage, generation, digest)
+            out.append((path, plan_overview(path)))
+        except FileNotFoundError:
+            raise UserError(
+                f"{plan_file(generation)} is missing in {storage.where}; run build with its manifest again, it is planned anew"
+            ) from None
+    return out
+
+
+def prepare(
+    manifest: Manifest, out: str, grow: bool, workers: int | None, say: Callable[[str], None], dry_run: bool = False
+) -> Prepared:
+    """Scan and plan what is not there. A dry run leaves its plan in a temporary folder; a catalog is kept for the build."""
+    storage = open_storage(out)
+    corpus = read_corpus(storage)
+    generation = 0 if corpus is None else len(corpus["generations"]) - (0 if grow else 1)
+    if corpus is None and grow:
+        raise UserError(f"there is no corpus in {storage.where} to grow; build one first, without --grow")
+    if corpus is not None:
+        found = manifest_differences(corpus["manifest"], manifest.to_dict(), growing=generation > 0 or grow)
+        if found:
+            raise UserError(
+                f"the manifest is not the one that {storage.where} was begun with: {sentence(found)}; "
+                "restore it, build into another folder with --out, or add recordings with --grow"
+            )
+    with ExitStack() as stack:
+        folder = _folder(storage, stack)
+        earlier = [_files(storage, folder, number) for number in range(generation)]
+        catalog, plan = folder / catalog_file(generation), folder / plan_file(generation)
+        summary = None
+        if not _fetch(storage, plan):
+            if not _fetch(storage, catalog):
+                _scan(manifest, storage, catalog, earlier, workers, say)
+            target = Path(stack.enter_context(tempfile.TemporaryDirectory())) / plan.name if dry_run else plan
+            say("planning")
+            summary = make_plan(manifest, catalog, target, generation, earlier)
+            plan = target
+            if not dry_run:
+                _store(storage, plan)
+        shards = plan_overview(plan)
+        before = [shard for _, path in earlier for shard in plan_overview(path)]
+    if not shards:
+        raise UserError(f"the plan of {storage.where} holds no sample; see the rejects with: stylefx-pipe plan MANIFEST")
+    return Prepared(generation, shards, before, summary)
+
+
+def _folder(storage: Storage, stack: ExitStack) -> Path:
+    """Where catalog and plan can be local files: the corpus itself, or a temporary folder for an object store."""
+    if isinstance(storage, LocalStorage):
+        return storage.root
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stylefx-plan-")))
+
+
+def _files(storage: Storage, folder: Path, number: int) -> tuple[Path, Path]:
+    paths = folder / catalog_file(number), folder / plan_file(number)
+    for path in paths:
+        if not _fetch(storage, path):
+            raise UserError(f"{path.name} of an earlier generation is missing in {storage.where}; restore it")
+    return paths
+
+
+def _fetch(storage: Storage, path: Path) -> bool:
+    """Whether the file is there; one in an object store is copied."""
+    if isinstance(storage, LocalStorage):
+        return path.is_file()
+    if not path.is_file() and storage.exists(path.name):
+        path.write_bytes(storage.read(path.name))
+    return path.is_file()
+
+
+def _store(storage: Storage, path: Path) -> None:
+    if not isinstance(storage, LocalStorage):
+        storage.write(path.name, path.read_bytes())
+
+
+def _scan(
+    manifest: Manifest,
+    storage: Storage,
+    catalog: Path,
+    earlier: list[tuple[Path, Path]],
+    workers: int | None,
+    say: Callable[[str], None],
+) -> None:
+    say("scanning the recordings")
+    if isinstance(storage, LocalStorage):
+        storage.root.mkdir(parents=True, exist_ok=True)
+    result = scan(manifest, catalog, previous=earlier[-1][0] if earlier else None, workers=workers)
+    _store(storage, catalog)
+    say(f"{result.recordings} recordings, {result.hours:.2f} h")
+    for reason, count in sorted(result.errors.items(), key=lambda item: -item[1]):
+        say(f"  {count} left out: {reason}")

@@ -1,0 +1,140 @@
+"""Shard tasks as Ray core tasks: on this machine's cores, or on the cluster at an address.
+
+Ray retries nothing by itself here: the driver counts attempts, so that they are finite and a poisonous sample is found.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from pipelines.environment import ONE_THREAD
+from pipelines.executors import Executor, Outcome, ShardTask, Work, outcome_of
+from stylefx.errors import IncompleteError, UserError
+
+_OBJECT_STORE_BYTES = 80 << 20  # reports are small and audio never passes through Ray; 75 MiB is Ray's least
+
+#: Ray reads these when it is imported
+_SETTINGS = {
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+
+
+class RayExecutor(Executor):
+    """One Ray task per shard, one CPU each."""
+
+    def __init__(self, work: Work, workers: int | None, address: str | None):
+        os.environ.update({k: v for k, v in _SETTINGS.items() if k not in os.environ})
+        import ray
+
+        self._ray, self._refs, self._folder, self._owner = ray, {}, None, False
+        environment = {"env_vars": ONE_THREAD}
+        if ray.is_initialized():  # a caller's own cluster, as in tests and notebooks
+            pass
+        elif address:
+            try:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise UserError(f"no Ray cluster answers at --address {address}: {error}") from error
+            self._owner = True
+        else:
+            self._start(workers or os.cpu_count() or 1, environment)
+        cpus = int(ray.cluster_resources().get("CPU", 1))
+        self.workers = min(workers, cpus) if workers else max(cpus, 1)
+        self._remote = ray.remote(max_retries=0, num_cpus=1, runtime_env=environment)(work)
+
+    def _start(self, workers: int, environment: dict) -> None:
+        """A private runtime: address="local", because a bare init can attach to a stranger's cluster."""
+        self._folder = tempfile.mkdtemp(prefix="sfx-", dir="/tmp" if os.path.isdir("/tmp") else None)  # socket paths are short
+        self._owner = True
+        try:
+            self._ray.init(
+                address="local",
+                num_cpus=workers,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _temp_dir=self._folder,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env=environment,
+            )
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def submit(self, task: ShardTask) -> None:
+        self._refs[self._remote.options(name=task.name).remote(task)] = task
+
+    def wait(self, timeout_s: float) -> list[Outcome]:
+        if not self._refs:
+            return []
+        ready, _ = self._ray.wait(list(self._refs), num_returns=1, timeout=timeout_s)
+        if not ready:
+            self._check_runtime()
+        else:
+            more, _ = self._ray.wait(list(self._refs), num_returns=len(self._refs), timeout=0)
+            ready = more or ready
+        return [self._end(ref) for ref in ready]
+
+    def _end(self, ref: Any) -> Outcome:
+        task = self._refs.pop(ref)
+        errors = self._ray.exceptions
+        try:
+            return outcome_of(task, self._ray.get(ref))
+        except errors.OutOfMemoryError:
+            return Outcome(task, died="out of memory")
+        except errors.TaskCancelledError:
+            return Outcome(task, died="cancelled")
+        except errors.RayTaskError as error:  # the work itself raised, outside its own boundary
+            return Outcome(task, problem={"kind": "internal", "message": str(error.cause), "traceback": str(error)})
+        except errors.RayError as error:
+            self._check_runtime()
+            return Outcome(task, died=type(error).__name__)
+
+    def _check_runtime(self) -> None:
+        """The processes of a private runtime are ours to watch; without them no task ever ends."""
+        node = getattr(self._ray._private.worker, "_global_node", None)
+        if self._folder and node is not None and node.dead_processes():
+            names = ", ".join(sorted({str(name) for name, _ in node.dead_processes()}))
+            raise IncompleteError(f"Ray's own processes died ({names}); run the same command again to resume")
+
+    def cancel(self, task: ShardTask) -> None:
+        for ref, other in self._refs.items():
+            if other == task:
+                self._ray.cancel(ref, force=True)
+
+    def close(self) -> None:
+        for ref in self._refs:
+            self._ray.cancel(ref, force=True)
+        self._refs.clear()
+        if self._owner:
+            self._ray.shutdown()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def preflight(self, check: Callable[..., dict], *args: Any) -> list[dict]:
+        """The check once on every live node, pinned there."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        remote = self._ray.remote(max_retries=1, num_cpus=1, runtime_env={"env_vars": ONE_THREAD})(check)
+        nodes = [node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        refs = {}
+        for node in nodes:
+            strategy = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
+            refs[remote.options(scheduling_strategy=strategy).remote(*args)] = node["NodeManagerAddress"]
+        ready, pending = self._ray.wait(list(refs), num_returns=len(refs), timeout=300)
+        out = []
+        for ref in ready:
+            try:
+                out.append({"node": refs[ref], **self._ray.get(ref)})
+            except self._ray.exceptions.RayError as error:
+                cause = getattr(error, "cause", None)
+                out.append({"node": refs[ref], "problem": f"the check did not run: {cause or type(error).__name__}"})
+        return out + [{"node": refs[ref], "problem": "the check did not end within 300 s"} for ref in pending]
