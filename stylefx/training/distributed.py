@@ -69,13 +69,6 @@ def total(values: Tensor) -> Tensor:
     return values
 
 
-def agree(flag: bool, place: Place) -> bool:
-    """True on every rank when it is true on any: ranks stop together."""
-    if place.world == 1:
-        return flag
-    return bool(total(torch.tensor(float(flag), device=place.device)).item() > 0)
-
-
 def wait_for_all() -> None:
     if dist.is_initialized() and dist.get_world_size() > 1:
         dist.barrier()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from stylefx.corpus.dataset import Batch
 from stylefx.differentiable.losses import MultiResolutionSTFTLoss
 from stylefx.errors import StylefxError
 from stylefx.keyed import integer
+from stylefx.training.distributed import total
 
 
 class DivergedError(StylefxError):
@@ -86,12 +88,18 @@ class Stepper:
                 (terms.loss / passes).backward()
             sums += torch.stack([terms.loss, terms.mr_stft, terms.l1]).detach().double().cpu() / passes
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
-        if not torch.isfinite(norm):  # the gradients are averaged over the ranks: every rank comes here
+        if self._any_rank(not (math.isfinite(float(sums.sum())) and math.isfinite(float(norm)))):
             self._explain(seen)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.step()
         return {**dict(zip(("loss", "mr_stft", "l1"), sums.tolist(), strict=True)), "gradient_norm": float(norm)}
+
+    def _any_rank(self, flag: bool) -> bool:
+        """True on every rank when it is true on any: ranks stop together."""
+        if not isinstance(self.model, DistributedDataParallel):
+            return flag
+        return total(torch.tensor(float(flag), device=self.parameters[0].device)).item() > 0
 
     @torch.no_grad()
     def _explain(self, batches: list[Batch]) -> None:

@@ -1,0 +1,105 @@
+"""Configurations: typed, overridable, and mistakes answered in a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from stylefx.errors import UserError
+from stylefx.training.cli import train
+from stylefx.training.config import load_config, resolve_chain, validate
+from stylefx.training.schedule import learning_rate
+from tests.training.conftest import small
+
+MINIMAL = "steps: 10\ndata: {corpora: [a, b]}\n"
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    path = tmp_path / "c.yaml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def test_overrides_reach_every_depth_and_are_typed(file):
+    config = load_config(file, ["optimiser.learning_rate=3e-4", "data.corpora=[x]", "model.encoder.name=tiny", "compile=true"])
+    assert config.optimiser.learning_rate == 3e-4
+    assert [c.path for c in config.data.corpora] == ["x"]
+    assert config.model.encoder.name == "tiny"
+    assert config.compile is True
+
+
+@pytest.mark.parametrize(("override", "message"), [
+    ("optimiser.learning_rat=1", "'optimiser.learning_rat'; did you mean 'learning_rate'"),
+    ("stepz=1", "did you mean 'steps'"),
+    ("optimiser.learning_rate=-1", r"optimiser.learning_rate is -1: Input should be greater than 0"),
+    ("optimiser.schedule=linear", "optimiser.schedule is 'linear'"),
+    ("data.corpora=[{path: a, weight: 1}, b]", "every corpus a weight or none"),
+    ("steps", "is not key=value"),
+    ("steps.a=1", "holds a value, not a section"),
+])  # fmt: skip
+def test_mistakes_are_named(file, override, message):
+    with pytest.raises(UserError, match=message):
+        load_config(file, [override])
+
+
+def test_missing_keys_and_files_are_named(tmp_path):
+    with pytest.raises(UserError, match="lacks 'steps'"):
+        validate({"data": {"corpora": "a"}}, "x.yaml")
+    with pytest.raises(UserError, match=r"nowhere.yaml cannot be read: No such file"):
+        load_config(tmp_path / "nowhere.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(UserError, match="is not YAML"):
+        load_config(tmp_path / "bad.yaml")
+
+
+@pytest.mark.parametrize(("world", "micro", "want"), [(1, None, (16, 1)), (4, None, (4, 1)), (2, 2, (2, 4)), (1, 4, (4, 4))])
+def test_the_global_batch_is_divided_over_ranks_and_passes(world, micro, want):
+    config = validate({"steps": 1, "global_batch": 16, "micro_batch": micro, "data": {"corpora": "a"}}, "x")
+    assert config.accumulation(world) == want
+
+
+@pytest.mark.parametrize(("world", "micro"), [(3, None), (1, 5), (32, None)])
+def test_a_global_batch_that_does_not_divide_is_refused(world, micro):
+    config = validate({"steps": 1, "global_batch": 16, "micro_batch": micro, "data": {"corpora": "a"}}, "x")
+    with pytest.raises(UserError, match="global_batch 16 is not a multiple"):
+        config.accumulation(world)
+
+
+def test_the_learning_rate_follows_its_schedule():
+    step = validate({"steps": 100, "data": {"corpora": "a"}, "optimiser": {"learning_rate": 1}}, "x").optimiser
+    assert [round(learning_rate(s, 100, step), 6) for s in (0, 79, 80, 94, 95, 99)] == [1, 1, 0.1, 0.1, 0.01, 0.01]
+    cosine = step.model_copy(update={"schedule": "cosine", "warmup_steps": 10})
+    assert [learning_rate(s, 100, cosine) for s in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert learning_rate(55, 100, cosine) == pytest.approx(0.505, abs=1e-6)
+    assert learning_rate(100, 100, cosine) == pytest.approx(0.01)
+
+
+def test_chains_are_presets_or_lists():
+    assert resolve_chain("deepafx-st").num_controls == 24
+    assert resolve_chain([{"effect": "compressor"}]).num_controls == 6
+    with pytest.raises(UserError, match="full-band"):
+        resolve_chain("deepafx")
+
+
+def test_dry_run_prints_what_would_happen_and_trains_nothing(corpus, tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(small(corpus, model__encoder={"name": "tiny"}).model_dump(mode="json")))
+    result = CliRunner().invoke(
+        train, [str(path), "--out", str(tmp_path / "run"), "--dry-run", "steps=7"], catch_exceptions=False
+    )
+    assert result.exit_code == 0
+    assert yaml.safe_load(result.output.split("\n---")[0])["steps"] == 7
+    for words in ("11 samples, 24000 Hz", "5 samples of 'val'", "24 controls", "4 items x 0.71 s", "memory per process"):
+        assert words in result.output
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("path", sorted(Path("manifests/train").glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_configurations_that_ship_are_valid(path):
+    config = load_config(path)
+    resolve_chain(config.model.chain)
+    config.accumulation(1)

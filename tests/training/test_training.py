@@ -1,0 +1,105 @@
+"""Training: it learns, it is the same in one pass or several, and it says when something is wrong."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from stylefx.corpus.dataset import Batch, EvaluationSet
+from stylefx.corpus.loader import EvaluationLoader
+from stylefx.corpus.reader import open_corpus
+from stylefx.models.checkpoint import load_model
+from stylefx.training.ema import MovingAverage
+from stylefx.training.step import DivergedError, Objective, to_device
+from stylefx.training.validation import validate
+from tests.training.conftest import go, losses, small
+
+
+def column(run, name, kind="train"):
+    return [dict(row)[name] for row in losses(run) if dict(row)["kind"] == kind]
+
+
+def test_it_learns_and_leaves_what_a_person_looks_at(corpus, tmp_path):
+    run = tmp_path / "run"
+    said = go(small(corpus, steps=44, validation__every_steps=44, optimiser__learning_rate=3e-3), run)
+    assert np.mean(column(run, "loss")[-11:]) < 0.85 * np.mean(column(run, "loss")[:11])  # four epochs each
+    [ratio] = column(run, "mr_stft_ratio", "validation")
+    assert ratio < 0.95
+    assert (run / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    assert (run / "config.yaml").exists()
+    assert any("data wait" in line and "examples/s" in line for line in said)
+    assert any("waited for data" in line for line in said)
+    assert load_model(run).chain.num_controls == 24
+
+
+def test_accumulating_gradients_equals_one_large_batch(corpus, undisturbed, tmp_path):
+    go(small(corpus, micro_batch=1), tmp_path / "run")
+    assert column(tmp_path / "run", "loss") == pytest.approx(column(undisturbed, "loss"), rel=1e-4)
+
+
+def test_a_batch_that_is_not_finite_stops_the_run_and_is_named(corpus, tmp_path, monkeypatch):
+    """One sample's audio turns NaN: the error names that sample and no other."""
+    from stylefx.corpus.dataset import TrainingSet
+
+    bad = open_corpus(corpus).samples("train")[4].key
+    original = TrainingSet.read
+
+    def read(self, source, ref, epoch):
+        item = original(self, source, ref, epoch)
+        if ref.key == bad:
+            item["target"][0, 5] = np.nan
+        return item
+
+    monkeypatch.setattr(TrainingSet, "read", read)
+    with pytest.raises(DivergedError) as error:
+        go(small(corpus, steps=20), tmp_path / "run")
+    assert bad in str(error.value)
+    assert str(error.value).count("made-") == 1
+
+
+def test_validation_is_the_mean_over_all_items_whatever_the_batch(corpus, undisturbed):
+    model, data = load_model(undisturbed), EvaluationSet([open_corpus(corpus)])
+    objective = Objective(100.0)
+
+    def prepare(batch: Batch):
+        return to_device(batch, torch.device("cpu"))
+
+    reports = [validate(model, objective, EvaluationLoader(data, batch=b), prepare) for b in (1, 2, 5, 8)]
+    each = []
+    for i in range(len(data)):
+        item = {k: torch.from_numpy(v)[None] for k, v in data.read(i).items()}
+        with torch.no_grad():
+            output, _ = model(item["input"], item["reference"])
+        each.append(float(objective(output, item["target"]).mr_stft))
+    for report in reports:
+        assert report.metrics["mr_stft"] == pytest.approx(np.mean(each), rel=1e-5)
+        assert report.controls.shape == (len(data), 24)
+
+
+def test_the_moving_average_is_the_average():
+    model = torch.nn.Linear(1, 1, bias=False)
+    average, value = MovingAverage(model, 0.5), float(model.weight.detach())
+    for step in range(20):
+        with torch.no_grad():
+            model.weight.fill_(step)
+        average.update(model, step)
+        decay = min(0.5, (1 + step) / (10 + step))
+        value = decay * value + (1 - decay) * step
+    assert float(average.weights["weight"]) == pytest.approx(value, rel=1e-6)
+    with average.applied(model):
+        assert float(model.weight.detach()) == pytest.approx(value, rel=1e-6)
+    assert float(model.weight.detach()) == 19
+
+
+def test_weights_to_start_from_are_loaded(corpus, undisturbed, tmp_path):
+    go(small(corpus, steps=1, init_from=str(undisturbed), optimiser__learning_rate=1e-12), tmp_path / "run")
+    before, after = load_model(undisturbed).state_dict(), load_model(tmp_path / "run").state_dict()
+    assert all(torch.allclose(before[k], after[k], atol=1e-6) for k in before)
+
+
+def test_the_journal_says_step_and_position(undisturbed):
+    state = json.loads((undisturbed / "checkpoints/step-00000006/state.json").read_text())
+    assert (state["epoch"], state["position"]) == (2, 2)  # 6 steps of 4 over 11 samples
