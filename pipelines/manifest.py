@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -106,10 +107,16 @@ class Filters(Model):
     min_sample_rate: int | None = None
 
 
+class Hours(Model):
+    train: float | None = Field(None, ge=0.0)
+    val: float | None = Field(None, ge=0.0)
+    test: float | None = Field(None, ge=0.0)
+
+
 class Selection(Model):
     """How much of what could be cut is kept."""
 
-    hours: float | None = Field(None, gt=0.0, description="hours wanted in all; default: everything")
+    hours: float | Hours | None = Field(None, description="hours wanted, in all or per split; default: everything")
     balance: Literal["natural", "weight"] = Field("natural", description="weight: samples per source in proportion to its weight")
 
 
@@ -168,8 +175,9 @@ class Manifest(Model):
     def source(self, name: str) -> Source:
         return next(s for s in self.sources if s.name == name)
 
+    @cached_property
     def resolved_chains(self) -> Chains:
-        """The preset with the manifest's own chains laid over it."""
+        """The preset with the manifest's own chains laid over it; UserError for what cannot be rendered."""
         from pipelines.presets import resolve_chains
 
         return resolve_chains(self)
@@ -182,7 +190,7 @@ class Manifest(Model):
         """Digest of all that turns a planned sample into bytes (hex, 32 digits); where files lie is no part of it."""
         data = self.to_dict()
         kept = {k: data[k] for k in ("format", "seed", "segment", "augment", "level", "store", "audio_format")}
-        kept["chains"] = json.loads(self.resolved_chains().model_dump_json())
+        kept["chains"] = json.loads(self.resolved_chains.model_dump_json())
         return hex_digest("recipe", json.dumps(kept, sort_keys=True, separators=(",", ":")))
 
     def digest(self) -> str:

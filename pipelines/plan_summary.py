@@ -7,7 +7,11 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass
 class PlanSummary:
-    """Counts of one plan. ``splits``: split -> {samples, hours, shards, groups}; ``rejected``: reason -> count."""
+    """Counts of one plan.
+
+    ``splits``: split -> {samples, hours, shards, groups}; ``sources``: source -> {recordings, hours, samples};
+    ``rejected``: reason -> count (recordings, joined tapes or samples); ``estimate``: see ``plan_estimate``.
+    """
 
     generation: int = 0
     splits: dict[str, dict] = field(default_factory=dict)
@@ -15,5 +19,30 @@ class PlanSummary:
     rejected: dict[str, int] = field(default_factory=dict)
     estimate: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def samples(self) -> int:
+        return sum(counts["samples"] for counts in self.splits.values())
+
+    @property
+    def hours(self) -> float:
+        return sum(counts["hours"] for counts in self.splits.values())
+
     def to_dict(self) -> dict:
         return asdict(self)
+
+    def text(self) -> str:
+        """Some lines for people."""
+        lines = [f"{'split':<8}{'samples':>12}{'hours':>12}{'shards':>10}{'groups':>10}"]
+        for name, c in self.splits.items():
+            lines.append(f"{name:<8}{c['samples']:>12,}{c['hours']:>12,.2f}{c['shards']:>10,}{c['groups']:>10,}")
+        lines.append(f"{'source':<20}{'recordings':>12}{'hours':>12}{'samples':>12}")
+        for name, c in self.sources.items():
+            lines.append(f"{name[:19]:<20}{c['recordings']:>12,}{c['hours']:>12,.2f}{c['samples']:>12,}")
+        rejected = ", ".join(f"{count:,} {reason}" for reason, count in self.rejected.items() if count)
+        lines.append(f"left out: {rejected or 'nothing'}")
+        if self.estimate:
+            lines.append(
+                f"estimated: {self.estimate['core_hours']:.3g} core-hours, {self.estimate['bytes'] / 2**30:.3g} GB "
+                f"(from {self.estimate['calibration_samples']:.0f} rendered samples)"
+            )
+        return "\n".join(lines)

@@ -86,7 +86,7 @@ def _rows(
     with WorkerPool(measure_recording, workers, manifest.limits.scan_seconds) as pool:
         for found, known, row in pool.map_ordered(tasks(), lambda task: None if task[1] else (task[0], limit_s)):
             if known is not None:
-                fresh = {k: getattr(found, k) for k in ("uri", "group", "label", "licence", "attribution")}
+                fresh = {k: getattr(found, k) for k in ("group", "label", "licence", "attribution")}
                 yield known | fresh, True
             elif isinstance(row, str):
                 yield measured_row(found, "", None, row), False

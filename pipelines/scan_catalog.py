@@ -24,7 +24,6 @@ SCHEMA = pa.schema(
     [
         ("source", pa.string()),
         ("path", pa.string()),
-        ("uri", pa.string()),
         ("group", pa.string()),
         ("label", pa.string()),
         ("licence", pa.string()),
@@ -50,7 +49,6 @@ SCHEMA = pa.schema(
         ("error", pa.string()),
     ]
 )
-MEASURED = [f.name for f in SCHEMA if f.name not in ("source", "path", "uri", "group", "label", "licence", "attribution")]
 
 
 def identity_hash(source: str, path: str) -> int:
@@ -63,7 +61,6 @@ def measured_row(found: Found, sha256: str, measures: Measures | None, error: st
     row = {
         "source": found.source,
         "path": found.path,
-        "uri": found.uri,
         "group": found.group,
         "label": found.label,
         "licence": found.licence,
@@ -176,5 +173,5 @@ class PreviousRows:
 
 def sources_digest(manifest) -> str:
     """Digest of what the catalog's contents follow from, besides the files themselves."""
-    data = [s.model_dump_json(exclude={"weight", "split", "url"}) for s in manifest.sources]
+    data = [s.model_dump_json(exclude={"path", "root", "weight", "split", "url"}) for s in manifest.sources]
     return hex_digest("sources", *data)

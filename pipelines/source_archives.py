@@ -22,12 +22,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipelines.manifest import Limits
-from pipelines.source_files import open_file, stat_uri
+from pipelines.source_files import MEMBER_MARK, open_file, stat_uri
 from pipelines.source_lists import plain_columns
 from stylefx.errors import UserError
 from stylefx.keyed import hex_digest
 
-MEMBER_MARK = "!/"
 MAX_MEMBERS = 10_000_000
 _TARS, _PACKED, _ZIPS = (".tar",), (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"), (".zip",)
 _MAX_JSON = 1 << 20

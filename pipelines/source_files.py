@@ -9,6 +9,8 @@ from typing import Any, BinaryIO
 
 from stylefx.errors import UserError
 
+#: ``ARCHIVE!/MEMBER`` is a member of an archive
+MEMBER_MARK = "!/"
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -17,7 +19,15 @@ def is_url(path: str) -> bool:
 
 
 def join_uri(root: str, path: str) -> str:
+    """Where a relative path lies; absolute paths and URLs stay, and below ``ARCHIVE!/`` are members."""
+    if root.endswith(MEMBER_MARK):
+        return root + path
     return path if is_url(path) or os.path.isabs(path) else f"{root.rstrip('/')}/{path}" if root else path
+
+
+def absolute(path: str) -> str:
+    """The same for workers that run in another folder."""
+    return path if is_url(path) else os.path.abspath(path)
 
 
 def split_glob(path: str) -> tuple[str, str]:

@@ -28,9 +28,8 @@ def is_list(path: str) -> bool:
     return path.lower().endswith(_SUFFIXES)
 
 
-def read_list(source: Source) -> Iterator[Row]:
-    """The rows in the order of their paths' bytes; UserError names the line of what does not fit."""
-    root = source.root if source.root is not None else posixpath.dirname(source.path)
+def read_list(source: Source, root: str) -> Iterator[Row]:
+    """The rows in the order of their paths, which are relative to ``root``; UserError names the line of what does not fit."""
     rows: dict[str, tuple[int, Row]] = {}
     try:
         with open_file(source.path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:

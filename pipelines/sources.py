@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,8 +18,8 @@ from typing import BinaryIO
 
 from pipelines.manifest import Limits
 from pipelines.manifest_sources import Rule, Source
-from pipelines.source_archives import MEMBER_MARK, is_archive, list_members, open_member
-from pipelines.source_files import is_url, join_uri, list_folder, open_file, split_glob, stat_uri
+from pipelines.source_archives import is_archive, list_members, open_member
+from pipelines.source_files import MEMBER_MARK, absolute, is_url, join_uri, list_folder, open_file, split_glob, stat_uri
 from pipelines.source_lists import is_list, read_list
 from stylefx.errors import UserError
 
@@ -70,27 +71,37 @@ def list_recordings(sources: Iterable[Source], limits: Limits) -> Iterator[Found
                 yield _found(source, entry)
 
 
+def source_root(source: Source) -> str:
+    """What the relative paths of a source's recordings are joined to: absolute, or a URL."""
+    root, pattern = split_glob(source.path)
+    if pattern:
+        return absolute(root)
+    if is_list(source.path):
+        return absolute(source.root if source.root is not None else posixpath.dirname(source.path))
+    return absolute(source.path) + (MEMBER_MARK if is_archive(source.path) else "")
+
+
 def _entries(source: Source, limits: Limits) -> Iterator[_Entry]:
     """Everything below a source, chosen or not."""
-    root, pattern = split_glob(source.path)
+    root = source_root(source)
+    pattern = split_glob(source.path)[1]
     if pattern:
         matches = re.compile(_glob_regex(pattern))
         for path, size, mtime_ns in list_folder(root, source.name):
             if matches.match(path):
-                uri = join_uri(root, path)
                 if is_archive(path):
-                    yield from _archive(uri, f"{path}{MEMBER_MARK}", source, limits)
+                    yield from _archive(join_uri(root, path), f"{path}{MEMBER_MARK}", source, limits)
                 else:
-                    yield _Entry(path, uri, size, mtime_ns)
+                    yield _Entry(path, join_uri(root, path), size, mtime_ns)
     elif is_list(source.path):
-        for row in read_list(source):
+        for row in read_list(source, root):
             size, mtime_ns, problem = stat_uri(row.uri)
             yield _Entry(row.path, row.uri, size, mtime_ns, row.columns, problem)
     elif is_archive(source.path):
-        yield from _archive(source.path, "", source, limits)
+        yield from _archive(absolute(source.path), "", source, limits)
     else:
-        for path, size, mtime_ns in list_folder(source.path, source.name):
-            yield _Entry(path, join_uri(source.path, path), size, mtime_ns)
+        for path, size, mtime_ns in list_folder(root, source.name):
+            yield _Entry(path, join_uri(root, path), size, mtime_ns)
 
 
 def _archive(uri: str, prefix: str, source: Source, limits: Limits) -> Iterator[_Entry]:

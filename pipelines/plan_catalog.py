@@ -1,0 +1,129 @@
+"""The catalog as arrays: strings become codes, the activity tracks one flat array (on disk when they are many)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.scan_catalog import open_catalog
+
+_IN_MEMORY = 256 * 2**20
+_CODED = ("source", "group", "label", "licence", "attribution", "error")
+_NUMBERS = ("identity", "sample_rate", "channels", "frames", "active_mask", "window_frames")
+
+
+@dataclass
+class Coded:
+    """A column of repeated strings: codes int32 (n,) into names."""
+
+    codes: np.ndarray
+    names: list[str]
+
+
+@dataclass
+class Recordings:
+    """Columns of a catalog, n recordings. ``path`` and ``sha256`` stay in Arrow: they are only copied to the plan."""
+
+    source: Coded
+    group: Coded
+    label: Coded
+    licence: Coded
+    attribution: Coded
+    error: Coded
+    identity: np.ndarray
+    content: np.ndarray
+    sample_rate: np.ndarray
+    channels: np.ndarray
+    frames: np.ndarray
+    active_mask: np.ndarray
+    window_frames: np.ndarray
+    path: pa.Array
+    sha256: pa.Array
+    extra: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.identity)
+
+    def name(self, i: int) -> str:
+        """The identity in words."""
+        return f"{self.source.names[self.source.codes[i]]}/{self.path[int(i)].as_py()}"
+
+
+def read_recordings(catalog: str | Path, extra: list[str]) -> Recordings:
+    """All columns but the activity; ``extra`` are further numeric columns."""
+    file = open_catalog(catalog)
+    columns = [*_CODED, *_NUMBERS, "content", "path", "sha256", *extra]
+    parts = []
+    for group in range(file.num_row_groups):
+        table = file.read_row_group(group, columns=columns)
+        for name in _CODED:
+            table = table.set_column(table.schema.get_field_index(name), name, table[name].dictionary_encode())
+        parts.append(table)
+    schema = pa.schema(
+        [pa.field(n, pa.dictionary(pa.int32(), pa.string())) if n in _CODED else file.schema_arrow.field(n) for n in columns]
+    )
+    table = pa.concat_tables(parts) if parts else schema.empty_table()
+    del parts
+    return _to_arrays(table.unify_dictionaries(), extra)
+
+
+def _to_arrays(table: pa.Table, extra: list[str]) -> Recordings:
+    numbers = {n: table[n].to_numpy() for n in _NUMBERS}
+    content = _joined(table["content"])
+    flat = np.frombuffer(content.buffers()[1] or b"", np.uint64)[content.offset * 2 : (content.offset + len(content)) * 2]
+    return Recordings(
+        **{n: _coded(table[n]) for n in _CODED},
+        **numbers,
+        content=flat.reshape(-1, 2),
+        path=_joined(table["path"], pa.large_string()),
+        sha256=_joined(table["sha256"]),
+        extra={n: table[n].to_numpy() for n in extra},
+    )
+
+
+def _joined(column: pa.ChunkedArray, kind: pa.DataType | None = None) -> pa.Array:
+    column = column if kind is None else column.cast(kind)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _coded(column: pa.ChunkedArray) -> Coded:
+    if column.num_chunks == 0:
+        return Coded(np.empty(0, np.int32), [])
+    codes = np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])
+    return Coded(codes, column.chunk(0).dictionary.to_pylist())
+
+
+class ActivityTracks:
+    """All activity codes, one after another, on disk when they are many; recording i has starts[i] to starts[i + 1]."""
+
+    def __init__(self, catalog: str | Path, folder: str | Path):
+        file = open_catalog(catalog)
+        lengths: list[np.ndarray] = []
+        self._path = os.path.join(folder, "activity.u8")
+        total = 0
+        with open(self._path, "wb") as out:
+            for group in range(file.num_row_groups):
+                for chunk in file.read_row_group(group, columns=["activity"]).column(0).chunks:
+                    _, offsets, data = chunk.buffers()
+                    bounds = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+                    lengths.append(np.diff(bounds).astype(np.int32))
+                    if data is not None:
+                        out.write(memoryview(data)[bounds[0] : bounds[-1]])
+                    total += int(bounds[-1] - bounds[0])
+        self.starts = np.concatenate([[0], np.cumsum(np.concatenate([*lengths, np.empty(0, np.int32)]), dtype=np.int64)])
+        self._codes = np.fromfile(self._path, np.uint8) if total <= _IN_MEMORY else None
+
+    def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Codes of these recordings, joined, and how many each has."""
+        counts = self.starts[rows + 1] - self.starts[rows]
+        index = np.repeat(self.starts[rows] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts) + np.arange(counts.sum())
+        if self._codes is not None:
+            return self._codes[index], counts
+        if not len(index):
+            return np.empty(0, np.uint8), counts
+        mapped = np.memmap(self._path, np.uint8, "r")  # opened anew, so that the pages of the last call can go
+        return np.asarray(mapped[index]), counts

@@ -1,0 +1,60 @@
+"""What a build will cost: a few samples of the plan are rendered and measured."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from pipelines.manifest import Manifest
+from pipelines.plan import plan_overview, read_shard
+from pipelines.recipe import draw_recipe
+
+_SAMPLES = 6
+_BUDGET_S = 20.0
+
+
+def estimate(manifest: Manifest, plan_path: str | Path, samples: int = _SAMPLES) -> dict[str, float]:
+    """{"core_hours", "bytes", "seconds_per_sample", "bytes_per_sample", "calibration_samples"}; empty for an empty plan.
+
+    Samples come from shards spread over the plan. The first one warms up the compiled code and is not measured. Those that
+    are filtered or fail count with their time.
+    """
+    shards = plan_overview(plan_path)
+    total = sum(shard.samples for shard in shards)
+    if not total:
+        return {}
+    picked = [shards[i * len(shards) // (samples + 1)].number for i in range(samples + 1)]
+    sizes: list[int] = []
+    started, measured, warm = time.monotonic(), 0, 0.0
+    for i, number in enumerate(picked):
+        planned = read_shard(plan_path, number)
+        size = _render_size(manifest, planned[i % len(planned)])
+        if i == 0:
+            warm = time.monotonic() - started
+            continue
+        measured += 1
+        if size is not None:
+            sizes.append(size)
+        if time.monotonic() - started > _BUDGET_S:
+            break
+    seconds = (time.monotonic() - started - warm) / max(1, measured)
+    size = sum(sizes) / len(sizes) if sizes else 0.0
+    return {
+        "core_hours": seconds * total / 3600,
+        "bytes": size * total,
+        "seconds_per_sample": seconds,
+        "bytes_per_sample": size,
+        "calibration_samples": float(measured),
+    }
+
+
+def _render_size(manifest: Manifest, sample) -> int | None:
+    """Bytes of one sample in its shard, or None where it gives none."""
+    from pipelines.render import Filtered, render_sample
+    from stylefx.errors import StylefxError
+
+    try:
+        rendered = render_sample(manifest, sample, draw_recipe(manifest, sample))
+    except (Filtered, StylefxError):
+        return None
+    return rendered.size_bytes(manifest)

@@ -1,0 +1,75 @@
+"""Which split a group belongs to: a function of its name, so that adding data never moves what was there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipelines.manifest import Manifest, Split
+from stylefx.corpus.schema import SPLITS
+from stylefx.errors import UserError
+from stylefx.keyed import unit
+
+
+def split_of_group(group: str, split: Split) -> str:
+    """The pinned split, or the bucket of the group's hash."""
+    for name in SPLITS:
+        if group in getattr(split, name):
+            return name
+    x = unit("split", split.salt, group)
+    if x < split.fractions.test:
+        return "test"
+    return "val" if x < split.fractions.test + split.fractions.val else "train"
+
+
+def split_codes(groups: Sequence[str], split: Split, forced: Mapping[str, str]) -> np.ndarray:
+    """Index into SPLITS for every group, int8. ``forced`` are the groups of sources that go into one split as a whole."""
+    pins = {g: s for s in SPLITS for g in getattr(split, s)}
+    for group, name in forced.items():
+        if pins.setdefault(group, name) != name:
+            raise UserError(
+                f"group {group!r} is pinned to {pins[group]}, but a source that holds it goes to {name}; change one of the two"
+            )
+    codes = {name: i for i, name in enumerate(SPLITS)}
+    test, val = split.fractions.test, split.fractions.test + split.fractions.val
+    out = np.empty(len(groups), np.int8)
+    for i, group in enumerate(groups):
+        name = pins.get(group)
+        if name is None:
+            x = unit("split", split.salt, group)
+            name = "test" if x < test else "val" if x < val else "train"
+        out[i] = codes[name]
+    return out
+
+
+def check_pins(split: Split, groups: Sequence[str]) -> None:
+    """UserError for a pinned group that does not exist, with the near miss."""
+    known = set(groups)
+    for name in SPLITS:
+        for group in getattr(split, name):
+            if group not in known:
+                near = difflib.get_close_matches(group, known, n=1, cutoff=0.5)
+                some = ", ".join(sorted(known)[:8])
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {some}{', ...' if len(known) > 8 else ''}"
+                raise UserError(f"split.{name} pins the group {group!r}, which no recording has; {hint}")
+
+
+def requested_splits(manifest: Manifest) -> list[str]:
+    """Splits that must not come out empty: those with a fraction, a pin or a source."""
+    split = manifest.split
+    whole = {s.split for s in manifest.sources}
+    return [s for s in SPLITS if getattr(split.fractions, s) > 0 or getattr(split, s) or s in whole]
+
+
+def check_filled(manifest: Manifest, samples: Mapping[str, int], groups: Mapping[str, int]) -> None:
+    """UserError where a requested split came out empty."""
+    for name in requested_splits(manifest):
+        if not samples.get(name):
+            have = ", ".join(f"{groups.get(s, 0)} in {s}" for s in SPLITS)
+            why = "its groups gave no sample" if groups.get(name) else "no group fell into it"
+            raise UserError(
+                f"the split {name!r} came out empty: {why} (groups: {have}); pin groups in split.{name}, "
+                f"use finer groups, or set split.fractions.{name} to 0"
+            )
