@@ -68,6 +68,10 @@ def render(style: StyleSettings) -> str:
     if all(isinstance(s, Gain | Band) for s in stages(style, "ffmpeg")[0]):
         notes.append("Equaliser and gains are the same as in stylefx.")
     usage = "Use: sh THIS_FILE input.wav output.wav   (or copy the text after -af into your own command)"
-    return "\n".join(
-        ["#!/bin/sh", *header(style, "ffmpeg", [usage, *notes]), f'exec ffmpeg -nostdin -y -i "$1" -af \'{text}\' "$2"', ""]
-    )
+    lines = [
+        "#!/bin/sh",
+        *header(style, "ffmpeg", [usage, *notes]),
+        "case $2 in *.wav) codec='-c:a pcm_s24le' ;; *) codec= ;; esac",
+        f'exec ffmpeg -nostdin -y -i "$1" -af \'{text}\' $codec "$2"',
+    ]
+    return "\n".join([*lines, ""])
