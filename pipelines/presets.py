@@ -14,8 +14,8 @@ from pipelines.distributions import Distribution
 from pipelines.manifest import Manifest
 from pipelines.manifest_chains import Chains, EffectStep, Step
 from pipelines.manifest_load import read_yaml, validate
-from pipelines.recipe_draws import JOINT_DRAWS
 from stylefx.effects.base import Effect
+from stylefx.effects.joint_draws import JOINT_DRAWS
 from stylefx.effects.registry import make_effect
 from stylefx.errors import UserError
 

@@ -11,7 +11,7 @@ from typing import Any
 from pipelines.manifest import Manifest
 from pipelines.manifest_chains import EffectStep, FadeStep, NormaliseStep, ScaleStep, Step
 from pipelines.plan import PlannedSample
-from pipelines.recipe_draws import JOINT_DRAWS
+from stylefx.effects.joint_draws import JOINT_DRAWS
 from stylefx.effects.registry import make_effect
 from stylefx.keyed import Draw, integer
 
