@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from pipelines.manifest import Manifest
-from pipelines.plan_file import PLAN_FORMAT, read_meta
+from pipelines.plan_file import ShardInfo, open_plan, plan_meta, plan_overview, stamp
 from pipelines.plan_summary import PlanSummary
 from pipelines.source_files import join_uri
 from stylefx.errors import UserError
+
+__all__ = ["Part", "PlannedSample", "ShardInfo", "make_plan", "plan_meta", "plan_overview", "read_shard"]
 
 
 @dataclass(frozen=True)
@@ -55,41 +52,12 @@ class PlannedSample:
     read_frames: int
 
 
-@dataclass(frozen=True)
-class ShardInfo:
-    """``number`` is the row group in the plan file, ``name`` the stem in the corpus (``train/train-000000``).
-
-    ``digest`` is of the shard's rows: of all that was planned for it, but not of where the sources lie.
-    """
-
-    number: int
-    name: str
-    split: str
-    generation: int
-    samples: int
-    digest: str
-
-
-def plan_meta(plan_path: str | Path) -> dict:
-    """What the plan file says about itself: generation, manifest and recipe digests, summary, roots of the sources."""
-    return _open(str(plan_path), _stamp(plan_path))[1]
-
-
-def plan_overview(plan_path: str | Path) -> list[ShardInfo]:
-    """All shards of a plan, in order, without reading a row."""
-    meta = plan_meta(plan_path)
-    return [
-        ShardInfo(number, name, split, meta["generation"], samples, digest)
-        for number, (name, split, samples, digest) in enumerate(meta["shards"])
-    ]
-
-
 def read_shard(plan_path: str | Path, number: int, roots: Mapping[str, str] | None = None) -> list[PlannedSample]:
     """The samples of one shard, in the order in which they are written.
 
     roots: where the sources lie now, by name; default: where they lay when the plan was made.
     """
-    file, meta = _open(str(plan_path), _stamp(plan_path))
+    file, meta = open_plan(str(plan_path), stamp(plan_path))
     if not 0 <= number < len(meta["shards"]):
         raise UserError(f"{plan_path} has {len(meta['shards'])} shards, number {number} was asked for")
     roots = {**meta["roots"], **(roots or {})}
@@ -109,27 +77,6 @@ def _sample(row: dict, split: str, generation: int, roots: Mapping[str, str]) ->
         for p in row["parts"]
     )
     return PlannedSample(**{**row, "parts": parts}, split=split, generation=generation)
-
-
-def _stamp(path: str | Path) -> tuple[int, int]:
-    try:
-        stat = os.stat(path)
-    except OSError as error:
-        raise UserError(f"cannot read the plan {path}: {error.strerror}; run `stylefx-pipe plan` first") from error
-    return stat.st_size, stat.st_mtime_ns
-
-
-@functools.lru_cache(maxsize=2)
-def _open(path: str, stamp: tuple[int, int]) -> tuple[pq.ParquetFile, dict]:
-    """The open file and its meta data; a footer of many shards is read once per process."""
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} is damaged or no plan ({error}); plan again") from error
-    meta = read_meta(file)
-    if meta.get("format") != PLAN_FORMAT or file.num_row_groups != len(meta.get("shards", ())):
-        raise UserError(f"{path} is no plan of format {PLAN_FORMAT}; plan again")
-    return file, meta
 
 
 def make_plan(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
 from pipelines.manifest import Manifest
-from pipelines.plan import plan_overview, read_shard
+from pipelines.plan import PlannedSample, plan_overview, read_shard
 from pipelines.recipe import draw_recipe
 
 _SAMPLES = 6
 _BUDGET_S = 20.0
+_TAR_BLOCK = 512
 
 
 def estimate(manifest: Manifest, plan_path: str | Path, samples: int = _SAMPLES) -> dict[str, float]:
@@ -48,7 +50,7 @@ def estimate(manifest: Manifest, plan_path: str | Path, samples: int = _SAMPLES)
     }
 
 
-def _render_size(manifest: Manifest, sample) -> int | None:
+def _render_size(manifest: Manifest, sample: PlannedSample) -> int | None:
     """Bytes of one sample in its shard, or None where it gives none."""
     from pipelines.render import Filtered, render_sample
     from stylefx.errors import StylefxError
@@ -57,4 +59,5 @@ def _render_size(manifest: Manifest, sample) -> int | None:
         rendered = render_sample(manifest, sample, draw_recipe(manifest, sample))
     except (Filtered, StylefxError):
         return None
-    return rendered.size_bytes(manifest)
+    members = [len(data) for data in rendered.members.values()] + [len(json.dumps(rendered.document))]
+    return sum(_TAR_BLOCK + -(-size // _TAR_BLOCK) * _TAR_BLOCK for size in members)

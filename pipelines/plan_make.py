@@ -14,9 +14,11 @@ import pyarrow as pa
 from pipelines import filters, split
 from pipelines.manifest import Manifest
 from pipelines.plan_catalog import ActivityTracks, Recordings, read_recordings
-from pipelines.plan_file import PlanWriter, Rows, coded_group_names
+from pipelines.plan_file import PlanWriter, plan_meta, plan_overview
+from pipelines.plan_growth import check_growth, check_splits, splits_of
 from pipelines.plan_order import Quota, Spill, check_room, quotas
 from pipelines.plan_place import SEGMENT, TOO_SHORT, EnergyLine, blocks_of_tapes, longest_read, place_segments
+from pipelines.plan_rows import Rows
 from pipelines.plan_summary import PlanSummary
 from pipelines.plan_tapes import Tapes, corpus_frames, first_repeated, make_tapes
 from pipelines.scan_catalog import catalog_meta, open_catalog, sources_digest
@@ -47,7 +49,7 @@ def make(
     _ = manifest.resolved_chains  # refuses what cannot be rendered, before anything is planned
     _check_catalog(manifest, catalog_path)
     recordings = read_recordings(catalog_path, filters.needed_columns(manifest.filters))
-    chosen = choose(manifest, recordings, [read_known(c) for c, _ in earlier])
+    chosen = _chosen(manifest, recordings, earlier)
     plan_path = Path(plan_path)
     plan_path.parent.mkdir(parents=True, exist_ok=True)
     writer = PlanWriter(plan_path, manifest.shard.samples, _next_numbers([p for _, p in earlier]))
@@ -63,6 +65,7 @@ def make(
         writer.publish(
             {
                 "generation": generation,
+                "manifest": manifest.to_dict(),
                 "manifest_digest": manifest.digest(),
                 "recipe_digest": manifest.recipe_digest(),
                 "roots": {s.name: source_root(s) for s in manifest.sources},
@@ -73,6 +76,20 @@ def make(
         writer.discard()
         raise
     return summary
+
+
+def _chosen(manifest: Manifest, recordings: Recordings, earlier: Sequence[tuple[str | Path, str | Path]]) -> _Chosen:
+    """``choose``, and for a growing corpus the proof that nothing moves."""
+    if not earlier:
+        split.check_pins(manifest.split, [n for n in recordings.group.names if n])
+        return choose(manifest, recordings)
+    old = [(Manifest.model_validate(plan_meta(plan)["manifest"]), read_recordings(catalog, [])) for catalog, plan in earlier]
+    for was, _ in old:
+        check_growth(was, manifest)
+    chosen = choose(manifest, recordings, [r for _, r in old])
+    for was, known in old:
+        check_splits(was, known, recordings, chosen.group_split)
+    return chosen
 
 
 def _plan_into(
@@ -113,9 +130,9 @@ def _tables(rows: Rows, spill: Spill, code: int, tape_source: np.ndarray, quota:
             yield rows.table(kept[start : start + _TABLE_ROWS], code)
 
 
-def choose(manifest: Manifest, recordings: Recordings, known: Sequence[tuple[np.ndarray, np.ndarray]]) -> _Chosen:
-    """Leave out what cannot or must not be used, each for the first reason that holds. ``known``: (identity, content) of
-    the recordings of earlier generations."""
+def choose(manifest: Manifest, recordings: Recordings, earlier: Sequence[Recordings] = ()) -> _Chosen:
+    """Leave out what cannot or must not be used, each for the first reason that holds."""
+    known = [known_of(e) for e in earlier]
     rejected: Counter = Counter()
     keep = np.ones(len(recordings), bool)
 
@@ -138,9 +155,7 @@ def choose(manifest: Manifest, recordings: Recordings, known: Sequence[tuple[np.
     drop(_repeats(recordings, keep, old), filters.DUPLICATE)
     drop(corpus_frames(recordings.frames, recordings.sample_rate, manifest.segment.sample_rate) < 1, TOO_SHORT)
 
-    split.check_pins(manifest.split, [n for n in recordings.group.names if n]) if not known else None
-    forced = _forced(manifest, recordings, keep)
-    return _Chosen(np.flatnonzero(keep), split.split_codes(recordings.group.names, manifest.split, forced), rejected)
+    return _Chosen(np.flatnonzero(keep), splits_of(manifest, recordings, keep), rejected)
 
 
 def _repeats(recordings: Recordings, keep: np.ndarray, old: list[np.ndarray]) -> np.ndarray:
@@ -159,18 +174,6 @@ def _repeats(recordings: Recordings, keep: np.ndarray, old: list[np.ndarray]) ->
     repeated = filters.drop_duplicates(recordings.content[rows], recordings.identity[rows], lambda i: recordings.name(rows[i]))
     out[rows[repeated]] = True
     return out
-
-
-def _forced(manifest: Manifest, recordings: Recordings, keep: np.ndarray) -> dict[str, str]:
-    """Groups of the sources that go into one split as a whole."""
-    forced: dict[str, str] = {}
-    for source in manifest.sources:
-        if source.split is not None and source.name in recordings.source.names:
-            mine = keep & (recordings.source.codes == recordings.source.names.index(source.name))
-            for group in coded_group_names(recordings.group, recordings.group.codes[mine]):
-                if forced.setdefault(group, source.split) != source.split:
-                    raise UserError(f"group {group!r} is in sources of the splits {forced[group]} and {source.split}; keep one")
-    return forced
 
 
 def tapes_of(manifest: Manifest, recordings: Recordings, chosen: _Chosen) -> Tapes:
@@ -193,17 +196,14 @@ def tapes_of(manifest: Manifest, recordings: Recordings, chosen: _Chosen) -> Tap
     return tapes
 
 
-def read_known(catalog_path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+def known_of(earlier: Recordings) -> tuple[np.ndarray, np.ndarray]:
     """(identity, content) of the readable recordings of an earlier generation."""
-    recordings = read_recordings(catalog_path, [])
-    readable = np.array([n == "" for n in recordings.error.names], bool)[recordings.error.codes]
-    return recordings.identity[readable], recordings.content[readable]
+    readable = np.array([n == "" for n in earlier.error.names], bool)[earlier.error.codes]
+    return earlier.identity[readable], earlier.content[readable]
 
 
 def _next_numbers(plans: Sequence[str | Path]) -> dict[str, int]:
     """The first free shard number of each split."""
-    from pipelines.plan import plan_overview
-
     return dict(Counter(shard.split for path in plans for shard in plan_overview(path)))
 
 
