@@ -6,6 +6,7 @@ takes it block by block. Blocks of any length give the same samples as the whole
 
 from __future__ import annotations
 
+import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -19,7 +20,10 @@ Settings = Mapping[str, float]
 
 
 class Process(ABC):
-    """One running stream of an effect. ``latency`` is the delay of the output in samples (look-ahead)."""
+    """One running stream of an effect. ``latency`` is the delay of the output in samples (look-ahead).
+
+    It trusts its input: a NaN would stay in its state. Whoever feeds it checks (``check_audio``), as chains do.
+    """
 
     latency: int = 0
 
@@ -54,13 +58,17 @@ class Effect(ABC):
 
     def complete(self, settings: Settings | None) -> dict[str, float]:
         """Fill in defaults; refuse unknown names and values that are not finite numbers."""
-        settings = settings or {}
+        settings = {} if settings is None else settings
+        if not isinstance(settings, Mapping):
+            raise UserError(f"{self.name}: settings are {settings!r}; give a mapping of parameter names to numbers")
         names = [p.name for p in self.parameters]
         for key, value in settings.items():
             if key not in names:
-                raise UserError(f"{self.name} has no parameter {key!r}; it has {', '.join(names)}")
-            if not np.isfinite(value):
-                raise UserError(f"{self.name}: {key} is {value}; give a finite number")
+                near = difflib.get_close_matches(str(key), names, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names)}"
+                raise UserError(f"{self.name} has no parameter {key!r}; {hint}")
+            if isinstance(value, (str, bool)) or value is None or np.ndim(value) > 0 or not np.isfinite(value):
+                raise UserError(f"{self.name}: {key} is {value!r}; give a finite number")
         full = {p.name: float(settings.get(p.name, p.default)) for p in self.parameters}
         self.validate(full)
         return full
@@ -78,8 +86,8 @@ class Effect(ABC):
 def check_audio(audio: np.ndarray) -> np.ndarray:
     """float32 (channels, samples), contiguous and finite, or a UserError."""
     audio = np.ascontiguousarray(audio, dtype=np.float32)
-    if audio.ndim != 2:
-        raise UserError(f"audio must have the shape (channels, samples), got {audio.shape}")
+    if audio.ndim != 2 or audio.shape[0] == 0:
+        raise UserError(f"audio must have the shape (channels, samples) with at least one channel, got {audio.shape}")
     if not np.isfinite(audio).all():
         raise UserError("audio contains NaN or infinite samples; repair or drop the recording")
     return audio

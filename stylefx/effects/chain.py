@@ -19,6 +19,7 @@ from stylefx.errors import UserError
 
 CHAIN_FORMAT = "stylefx-chain"
 CHAIN_VERSION = 1
+ENTRY_KEYS = ("effect", "config", "settings", "mix", "bypass")
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,15 @@ class _Mixed(Process):
 
 
 class ChainProcess(Process):
-    """The running stream of a chain; latencies add up."""
+    """The running stream of a chain; latencies add up. A block with NaN or infinite samples is refused, and the stream can
+    go on with another."""
 
     def __init__(self, processes: Sequence[Process]):
         self.processes = list(processes)
         self.latency = sum(p.latency for p in self.processes)
 
     def __call__(self, block: np.ndarray) -> np.ndarray:
+        block = check_audio(block)
         for process in self.processes:
             block = process(block)
         return block
@@ -114,21 +117,24 @@ class EffectChain:
         for i, (slot, entry) in enumerate(zip(self.slots, settings, strict=True)):
             if entry.get("effect") != slot.effect.name:
                 raise UserError(f"settings entry {i} is for {entry.get('effect')!r}, the chain has {slot.effect.name!r} there")
-            unknown = set(entry) - {"effect", "config", "settings", "mix", "bypass"}
-            if unknown:
-                raise UserError(f"settings entry {i} ({slot.effect.name}) has unknown keys {sorted(unknown)}")
-            mix = float(entry.get("mix", slot.mix))
-            if not 0.0 <= mix <= 1.0:
-                raise UserError(f"settings entry {i} ({slot.effect.name}): mix is {mix}; give a number in 0..1")
+            _refuse_unknown_keys(i, entry)
+            self._refuse_other_config(i, slot, entry)
             out.append(
                 {
                     "effect": slot.effect.name,
                     "settings": slot.effect.complete(entry.get("settings")),
-                    "mix": mix,
+                    "mix": _checked_mix(i, entry, entry.get("mix", slot.mix)),
                     "bypass": bool(entry.get("bypass", slot.bypass)),
                 }
             )
         return out
+
+    @staticmethod
+    def _refuse_other_config(index: int, slot: Slot, entry: dict) -> None:
+        """Settings written for another variant of an effect would be misread."""
+        config = entry.get("config")
+        if config and config != slot.effect.config() and make_effect(slot.effect.name, **config).config() != slot.effect.config():
+            raise UserError(f"settings entry {index} ({slot.effect.name}) is for {config}, the chain has {slot.effect.config()}")
 
     # -- render
 
@@ -148,7 +154,8 @@ class EffectChain:
         process = self.start(settings, sample_rate, audio.shape[0])
         if process.latency:
             audio = np.pad(audio, ((0, 0), (0, process.latency)))
-        return np.ascontiguousarray(process(audio)[:, process.latency :])
+        out = np.ascontiguousarray(process(audio)[:, process.latency :])
+        return out if process.processes else out.copy()
 
     # -- plain data
 
@@ -165,14 +172,39 @@ class EffectChain:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> EffectChain:
-        if data.get("format") != CHAIN_FORMAT or data.get("version") != CHAIN_VERSION:
-            raise UserError(
-                f"not a chain of format {CHAIN_FORMAT} {CHAIN_VERSION}: "
-                f"format {data.get('format')!r}, version {data.get('version')!r}"
-            )
-        return cls(
-            tuple(
-                Slot(make_effect(e["effect"], **e.get("config", {})), float(e.get("mix", 1.0)), bool(e.get("bypass", False)))
-                for e in data["effects"]
-            )
+        """Rebuild a chain; UserError when it is not one, or of another version."""
+        if not isinstance(data, dict) or data.get("format") != CHAIN_FORMAT or data.get("version") != CHAIN_VERSION:
+            raise UserError(f"this is not a chain: it must begin with format: {CHAIN_FORMAT} and version: {CHAIN_VERSION}")
+        if not isinstance(data.get("effects"), list):
+            raise UserError(f"a chain needs a list of effects, got {data.get('effects')!r}")
+        return cls.from_entries(data["effects"])
+
+    @classmethod
+    def from_entries(cls, entries: Sequence[dict]) -> EffectChain:
+        """The chain that a list of entries (effect, config, mix, bypass; settings are ignored) describes."""
+        return cls(tuple(_slot(i, entry) for i, entry in enumerate(entries)))
+
+
+def _slot(index: int, entry: dict[str, Any]) -> Slot:
+    if not isinstance(entry, dict) or "effect" not in entry:
+        raise UserError(f"entry {index} of the chain is {entry!r}; give at least effect: NAME")
+    _refuse_unknown_keys(index, entry)
+    config = entry.get("config") or {}
+    if not isinstance(config, dict):
+        raise UserError(f"entry {index} ({entry['effect']}): config is {config!r}; give a mapping")
+    mix = _checked_mix(index, entry, entry.get("mix", 1.0))
+    return Slot(make_effect(entry["effect"], **config), mix, bool(entry.get("bypass", False)))
+
+
+def _refuse_unknown_keys(index: int, entry: dict[str, Any]) -> None:
+    unknown = sorted(set(entry) - {"effect", "config", "settings", "mix", "bypass"})
+    if unknown:
+        raise UserError(
+            f"entry {index} ({entry['effect']}) has unknown keys {unknown}; known: effect, config, settings, mix, bypass"
         )
+
+
+def _checked_mix(index: int, entry: dict[str, Any], mix: Any) -> float:
+    if isinstance(mix, (str, bool)) or mix is None or not 0.0 <= mix <= 1.0:
+        raise UserError(f"entry {index} ({entry['effect']}): mix is {mix!r}; give a number in 0..1")
+    return float(mix)

@@ -31,7 +31,7 @@ class _DelayProcess(Process):
         whole = math.floor(delay_samples)
         self._taps = lagrange(delay_samples - whole)
         self._loop = (feedback, pole, 1.0 - pole, mix)
-        self._line = np.zeros((channels, whole + 3))  # the last samples of u, a ring
+        self._line = np.zeros((channels, whole + 2))  # the last samples of u, a ring
         self._damped = np.zeros(channels)
         self._place = 0
 
@@ -43,7 +43,7 @@ class _DelayProcess(Process):
 
 @kernel
 def echo(audio, out, line, damped, taps, loop, place):
-    """audio, out float32 (channels, n); line float64 (channels, floor(D) + 3) and damped (channels,) updated; returns the
+    """audio, out float32 (channels, n); line float64 (channels, floor(D) + 2) and damped (channels,) updated; returns the
     next place in the ring. The oldest four entries of the ring are the delayed samples."""
     feedback, pole, unity, mix = loop
     t0, t1, t2, t3 = taps
@@ -52,7 +52,7 @@ def echo(audio, out, line, damped, taps, loop, place):
     for c in range(audio.shape[0]):
         place, w = start, damped[c]
         for n in range(audio.shape[1]):
-            # place is where u[n] will go: it holds u[n - length], length = floor(D) + 3.
+            # place is where u[n] will go: it holds u[n - length], length = floor(D) + 2.
             a = place + 1 if place + 1 < length else 0
             b = a + 1 if a + 1 < length else 0
             d = b + 1 if b + 1 < length else 0

@@ -134,11 +134,11 @@ class Reverb(Effect):
 
         s_i = absorption_i(u_i delayed by m_i), u = A s + B x, wet = level C s, out = x + mix (wet - x)
 
-    with A = ``feedback_matrix``, B, C = ``line_gains``, level = sqrt(mean_i(1 - g_i^2)), g_i the lines' attenuation at low
-    frequencies: the wet signal has about the energy of the dry one for every decay. decay_s is the time to -60 dB at low,
-    decay_s * high_decay_ratio at high frequencies. ``size`` scales the lines (30..74 ms at 1) and ``predelay_ms``
-    delays the wet signal; both belong to the effect, not to its settings. Deterministic. float32 (1 or 2, samples), any
-    rate. The default mix is 0: dry.
+    with A = ``feedback_matrix``, B, C = ``line_gains``, level = sqrt(mean_i(1 - g_i^2) / mean_i(g_i^2)), g_i the lines'
+    attenuation at low frequencies: the wet signal has about the energy of the dry one for every decay. decay_s is the time
+    to -60 dB at low, decay_s * high_decay_ratio at high frequencies. ``size`` scales the lines (30..74 ms at 1) and
+    ``predelay_ms`` delays the wet signal; both belong to the effect, not to its settings. Deterministic. float32
+    (1 or 2, samples), any rate. The default mix is 0: dry.
     """
 
     name = "reverb"
@@ -175,7 +175,7 @@ class Reverb(Effect):
         if channels > 2:
             raise UserError(f"reverb: the audio has {channels} channels; it works on mono and stereo")
         lengths = line_lengths(self.size, sample_rate)
-        low = 10.0 ** (-3.0 * lengths / sample_rate / settings["decay_s"])
-        level = math.sqrt(np.mean(1.0 - low**2))
+        energy = 10.0 ** (-6.0 * lengths / sample_rate / settings["decay_s"])
+        level = math.sqrt(np.mean(1.0 - energy) / np.mean(energy))
         shelves = absorption(lengths, settings, sample_rate)
         return _ReverbProcess(lengths, shelves, level, self.predelay(sample_rate), settings["mix"], channels)

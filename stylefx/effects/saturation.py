@@ -36,7 +36,9 @@ class _SaturationProcess(Process):
     latency = LATENCY
 
     def __init__(self, drive: float, bias: float, sections: np.ndarray, mix: float, channels: int):
-        self._shape = (drive, bias, math.tanh(bias), 1.0 / math.tanh(drive))
+        rest = np.zeros(1)
+        _shape(rest, (drive, bias, 0.0, 1.0), 1)  # the kernel's own tanh(bias), so that silence stays silent to the bit
+        self._shape = (drive, bias, float(rest[0]), 1.0 / math.tanh(drive))
         self._filter = CascadeProcess(sections, channels, np.float64)
         self._mix = mix
         self._inputs = np.zeros((channels, LATENCY))
@@ -69,14 +71,14 @@ def saturate(audio, out, shaped, taps, shape):
                     u[:] = x[16 : 16 + size]
                 else:
                     u[:] = 0.0
-                    for k in range(32):
-                        _add(u, 4.0 * taps[p + 4 * k], x[32 - k : 32 - k + size], size)
+                    for k in range(0, 32, 4):
+                        _add_four(u, 4.0 * taps[p + 4 * k : p + 4 * k + 13 : 4], x[29 - k : 32 - k + size], size)
                 _shape(u, shape, size)
-            y[:] = 0.0
-            _add(y, taps[64], phases[0, 16 : 16 + size], size)
+            for i in range(size):
+                y[i] = taps[64] * phases[0, 16 + i]
             for p in range(1, 4):
-                for k in range(1, 33):
-                    _add(y, taps[4 * k - p], phases[p, 32 - k : 32 - k + size], size)
+                for k in range(1, 33, 4):
+                    _add_four(y, taps[4 * k - p : 4 * k - p + 13 : 4], phases[p, 29 - k : 32 - k + size], size)
             for p in range(4):
                 for i in range(32):
                     phases[p, i] = phases[p, size + i]
@@ -85,9 +87,11 @@ def saturate(audio, out, shaped, taps, shape):
 
 
 @kernel
-def _add(total, factor, values, size):
+def _add_four(total, taps, values, size):
+    """total[i] += sum_k taps[k] values[i + 3 - k]"""
+    a, b, c, d = taps[0], taps[1], taps[2], taps[3]
     for i in range(size):
-        total[i] = fma(factor, values[i], total[i])
+        total[i] = fma(a, values[i + 3], fma(b, values[i + 2], fma(c, values[i + 1], fma(d, values[i], total[i]))))
 
 
 @kernel

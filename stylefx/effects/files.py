@@ -1,0 +1,42 @@
+"""Chains as YAML or JSON: text, and files by their ending."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from stylefx.effects.chain import EffectChain
+from stylefx.errors import UserError
+
+
+def chain_to_yaml(chain: EffectChain) -> str:
+    return yaml.safe_dump(chain.to_dict(), sort_keys=False)
+
+
+def chain_from_yaml(text: str) -> EffectChain:
+    """YAML, and so JSON too -> chain; UserError when it is neither or not a chain."""
+    try:
+        return EffectChain.from_dict(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise UserError(f"the chain is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def save_chain(chain: EffectChain, path: str | Path) -> None:
+    """Write NAME.yaml, NAME.yml or NAME.json."""
+    path = Path(path)
+    if path.suffix not in (".yaml", ".yml", ".json"):
+        raise UserError(f"{path}: a chain is written as .yaml, .yml or .json")
+    text = json.dumps(chain.to_dict(), indent=2) + "\n" if path.suffix == ".json" else chain_to_yaml(chain)
+    path.write_text(text, encoding="utf-8")
+
+
+def load_chain(path: str | Path) -> EffectChain:
+    """Read a chain; UserError names the file."""
+    try:
+        return chain_from_yaml(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the chain {path}: {error}") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None

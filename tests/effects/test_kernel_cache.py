@@ -1,0 +1,63 @@
+"""Kernels are compiled once and kept, also without a home folder and with a package that cannot be written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import stylefx
+
+RENDER = """
+import numpy as np
+import stylefx
+from stylefx.effects.delay import Delay
+print(stylefx.__file__)
+Delay().render(np.ones((1, 9)), {"mix": 1.0}, 8000)
+"""
+
+
+def run(folder: Path, **environment: str) -> str:
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LD_LIBRARY_PATH")}
+    command = [sys.executable, "-B", "-c", RENDER]
+    done = subprocess.run(command, cwd=folder, env={**kept, **environment}, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def copy_package(folder: Path, writable: bool) -> None:
+    """The effects in a folder of their own. As root may write anywhere, a file in the place of __pycache__ stands for a
+    package that cannot be written."""
+    source = Path(stylefx.__file__).parent
+    for part in ("__init__.py", "errors.py", "effects"):
+        target = folder / "stylefx" / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if part.endswith(".py"):
+            shutil.copy(source / part, target)
+        else:
+            shutil.copytree(source / part, target, ignore=shutil.ignore_patterns("__pycache__"))
+    if not writable:
+        (folder / "stylefx/effects/__pycache__").write_text("")
+
+
+def test_a_package_that_cannot_be_written_caches_in_a_private_temporary_folder(tmp_path):
+    copy_package(tmp_path / "package", writable=False)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    printed = run(tmp_path / "package", TMPDIR=str(temporary), HOME="/nonexistent")
+    assert str(tmp_path) in printed
+    cached = {p: p.stat().st_mtime_ns for p in temporary.rglob("*.nbc")}
+    assert cached
+    assert oct(next(temporary.iterdir()).stat().st_mode & 0o777) == "0o700"
+    run(tmp_path / "package", TMPDIR=str(temporary), HOME="/nonexistent")
+    assert {p: p.stat().st_mtime_ns for p in temporary.rglob("*.nbc")} == cached, "the second run compiled again"
+
+
+def test_a_chosen_cache_folder_is_used(tmp_path):
+    copy_package(tmp_path / "package", writable=True)
+    chosen = tmp_path / "kernels"
+    run(tmp_path / "package", NUMBA_CACHE_DIR=str(chosen), HOME="/nonexistent")
+    assert list(chosen.rglob("*.nbc"))
+    assert not list((tmp_path / "package").rglob("*.nbc"))
