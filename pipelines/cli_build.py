@@ -58,7 +58,7 @@ class _ShareType(click.ParamType):
     help="Memory limit of a worker in MB; default: the machine's memory over its cores, at least 4096.",
 )
 @click.option("--progress", "mode", type=click.Choice(["auto", "lines", "json", "quiet"]), default="auto", show_default=True)
-def build(manifest, out, overrides, share, only_finalize, retry_quarantined, retry_failed, mode, dry_run, grow, **how) -> int:  # fmt: skip
+def build(manifest, out, overrides, share, only_finalize, retry_quarantined, retry_failed, mode, dry_run, grow, **how) -> int:
     """Build or resume the corpus that MANIFEST describes. It scans and plans first where that was not done yet.
 
     Running the same command again resumes; what is committed is not rendered again.

@@ -35,25 +35,29 @@ class RayExecutor(Executor):
         import ray
 
         self._ray, self._refs, self._folder, self._owner = ray, {}, None, False
-        environment = {"env_vars": ONE_THREAD}
+        environment: dict[str, Any] = {}
         if ray.is_initialized():  # a caller's own cluster, as in tests and notebooks
             pass
         elif address:
+            environment = {"env_vars": ONE_THREAD}
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise UserError(f"no Ray cluster answers at --address {address}: {error}") from error
             self._owner = True
         else:
-            self._start(workers or os.cpu_count() or 1, environment)
+            self._start(workers or os.cpu_count() or 1)
         cpus = int(ray.cluster_resources().get("CPU", 1))
         self.workers = min(workers, cpus) if workers else max(cpus, 1)
+        self._environment = environment
         self._remote = ray.remote(max_retries=0, num_cpus=1, runtime_env=environment)(work)
 
-    def _start(self, workers: int, environment: dict) -> None:
+    def _start(self, workers: int) -> None:
         """A private runtime: address="local", because a bare init can attach to a stranger's cluster."""
         self._folder = tempfile.mkdtemp(prefix="sfx-", dir="/tmp" if os.path.isdir("/tmp") else None)  # socket paths are short
         self._owner = True
+        before = {name: os.environ.get(name) for name in ONE_THREAD}
+        os.environ.update(ONE_THREAD)  # the runtime's processes inherit it
         try:
             self._ray.init(
                 address="local",
@@ -63,11 +67,13 @@ class RayExecutor(Executor):
                 _temp_dir=self._folder,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                runtime_env=environment,
             )
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
 
     def submit(self, task: ShardTask) -> None:
         self._refs[self._remote.options(name=task.name).remote(task)] = task
@@ -123,7 +129,7 @@ class RayExecutor(Executor):
         """The check once on every live node, pinned there."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        remote = self._ray.remote(max_retries=1, num_cpus=1, runtime_env={"env_vars": ONE_THREAD})(check)
+        remote = self._ray.remote(max_retries=1, num_cpus=1, runtime_env=self._environment)(check)
         nodes = [node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         refs = {}
         for node in nodes:

@@ -83,7 +83,7 @@ def _compile(manifest: Manifest) -> None:
     rate, channels = manifest.segment.sample_rate, manifest.segment.channels
     noise = np.random.default_rng(0).standard_normal((channels, rate)).astype(np.float32) * np.float32(0.1)
     integrated_lufs(noise, rate)
-    chains = manifest.resolved_chains()
+    chains = manifest.resolved_chains
     steps = [*(chains.clean or ()), *(chains.input or ()), *(chains.target or ()), *(chains.finish or ())]
     steps += [step for style in chains.styles or () for step in style.target]
     for name, config in {(s.effect, repr(s.config)): (s.effect, s.config) for s in steps if s.step == "effect"}.values():

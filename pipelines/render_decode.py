@@ -66,7 +66,7 @@ class Decoder:
         """One part with the channels and the rate of the corpus."""
         audio = self._stretch(part)
         if self.channels == 1 or audio.shape[0] > 2:
-            audio = mix_down(audio)
+            audio = mix_down(audio, _active(part))
         audio = resample(audio, part.sample_rate, self.sample_rate)
         return audio if audio.shape[0] == self.channels else np.repeat(audio, self.channels, axis=0)
 
@@ -161,6 +161,13 @@ def _one_pass(part: Part, source, chosen: Sequence[Stretch]) -> dict[Stretch, np
                 if first <= start and start + frames <= first + audio.shape[1]:
                     found[start, frames] = np.ascontiguousarray(audio[:, start - first : start - first + frames])
     return found
+
+
+def _active(part: Part) -> np.ndarray | None:
+    """Which channels carry signal anywhere in the recording, so that all its samples are mixed alike."""
+    if not part.active_mask:
+        return None
+    return np.array([part.active_mask >> channel & 1 for channel in range(part.channels)], bool)
 
 
 def _changed(part: Part) -> UserError:
