@@ -16,6 +16,9 @@ from stylefx.corpus.reader import Corpus, SampleRef
 from stylefx.errors import UserError
 from stylefx.keyed import Draw
 
+#: item of an evaluation -> the half that holds it
+STORED = {"input": "a.input", "target": "a.target", "reference": "b.target"}
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -135,13 +138,17 @@ def shard_files(shard: Any) -> list[tuple[str, str | None]]:
 
 
 class EvaluationSet:
-    """A split in a fixed keyed order: half a is processed, b is the reference; the first ``limit`` samples."""
+    """A split in a fixed keyed order: half a is processed, b is the reference; the first ``limit`` samples.
+
+    Where a corpus stores dry halves only, items hold those.
+    """
 
     def __init__(self, corpora: Sequence[Corpus], split: str = "val", limit: int | None = None, crop: int | None = None):
         refs = [(c, ref) for c in corpora for ref in c.samples(split)]
         refs.sort(key=lambda item: Draw(0, "evaluation/order", item[1].key).unit())
         self.refs = refs[:limit]
         self.crop = crop
+        self.dry = any(not any(m.startswith("a.input.") for m in ref.members) for _, ref in self.refs)
 
     def __len__(self) -> int:
         return len(self.refs)
@@ -150,5 +157,6 @@ class EvaluationSet:
         """Item ``index``; the centre of the half when cropped."""
         corpus, ref = self.refs[index]
         n = min(self.crop or corpus.half_frames, corpus.half_frames)
-        halves = corpus.read(ref, ["a.input", "a.target", "b.target"], (corpus.half_frames - n) // 2, n)
-        return {"input": halves["a.input"], "target": halves["a.target"], "reference": halves["b.target"]}
+        wanted = {"dry": "a.dry", "dry_reference": "b.dry"} if self.dry else STORED
+        halves = corpus.read(ref, list(wanted.values()), (corpus.half_frames - n) // 2, n)
+        return {name: halves[half] for name, half in wanted.items()}

@@ -23,6 +23,8 @@ from stylefx.training.distributed import Place, total, wait_for_all
 from stylefx.training.ema import MovingAverage
 from stylefx.training.interrupt import Interrupted, StopRequest
 from stylefx.training.journal import Journal, Meter, Progress
+from stylefx.training.media import show
+from stylefx.training.online import OnlineRenderer
 from stylefx.training.schedule import learning_rate
 from stylefx.training.setup import evaluation_set, make_model, open_corpora, refuse_changes, trainable, training_set
 from stylefx.training.step import Objective, Stepper, seed_step, to_device
@@ -50,6 +52,8 @@ class Trainer:
         self.data, self.held_out = training_set(config, self.corpora), evaluation_set(config, self.corpora)
         self.model = make_model(config, self.corpora[0].sample_rate).to(place.device)
         self.average = MovingAverage(self.model, config.optimiser.ema_decay) if config.optimiser.ema_decay else None
+        whole = self.data.frames == self.data.half_frames
+        self.render = OnlineRenderer(config.seed, self.corpora[0].sample_rate, fades=whole)
         self.names = list(trainable(self.model))
         self.optimiser = torch.optim.Adam(trainable(self.model).values(), lr=config.optimiser.learning_rate)
         self.start_step = 0 if state is None else int(state["step"])
@@ -122,7 +126,8 @@ class Trainer:
         return DistributedDataParallel(self.model, device_ids=devices, gradient_as_bucket_view=True)
 
     def _prepare(self, batch: Batch) -> dict[str, torch.Tensor]:
-        return to_device(batch, self.place.device)
+        audio = to_device(batch, self.place.device)
+        return audio if "input" in audio else self.render(audio["dry"], audio["dry_reference"], batch.keys, batch.epochs)
 
     def _batches(self, meter: Meter) -> Iterator[Batch]:
         """The rank's micro-batches, timed."""
@@ -204,6 +209,8 @@ class Trainer:
         if journal is not None and progress is not None:
             journal.write("validation", done, metrics)
             journal.scalars("validation", done, metrics)
+            if journal.writer is not None:
+                show(journal.writer, done, report, self.model.chain, self.model.sample_rate)
             progress.say(
                 f"step {done}: held out MR-STFT {metrics['mr_stft']:.4f}, unprocessed input {metrics['input_mr_stft']:.4f} "
                 f"({metrics['mr_stft_ratio']:.2f} of it){', the best so far' if best else ''}"
