@@ -141,9 +141,11 @@ The recordings keep their licences; every sample's JSON names its own.
 ## Reading
 
 ```python
-import webdataset as wds
-for sample in wds.WebDataset("{next(iter(shards.values()))[0]["name"]}.tar", shardshuffle=False).decode(wds.torch_audio):
-    ...
+import io, json, soundfile, webdataset
+
+for sample in webdataset.WebDataset("{next(iter(shards.values()))[0]["name"]}.tar", shardshuffle=False):
+    audio, sample_rate = soundfile.read(io.BytesIO(sample["{_members(view)[0]}"]))
+    recipe = json.loads(sample["json"])
 ```
 
 Checked by `stylefx-pipe verify`; made with stylefx.

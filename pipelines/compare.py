@@ -70,7 +70,7 @@ def compare(a: CorpusView, b: CorpusView) -> Differences:
 
 
 def _plans(a: CorpusView, b: CorpusView) -> list[str]:
-    columns = ["key", "split", "pitch_cents", "tempo", "read_frames"]
+    columns = ["key", "group", "pitch_cents", "tempo", "read_frames", "parts"]
     rows_a = {r["key"]: r for r in a.plan(columns).to_pylist()}
     rows_b = {r["key"]: r for r in b.plan(columns).to_pylist()}
     out = [f"only in A: {k}" for k in rows_a if k not in rows_b] + [f"only in B: {k}" for k in rows_b if k not in rows_a]

@@ -12,7 +12,7 @@ import soundfile as sf
 
 from pipelines.corpus_view import CorpusView
 from pipelines.page import audio, spectrogram
-from stylefx.audio import write_audio
+from stylefx.audio.writing import decode_audio, write_audio
 from stylefx.errors import UserError
 from stylefx.keyed import integer
 
@@ -76,10 +76,10 @@ def _step(step: dict[str, Any]) -> str:
 def export_wav(view: CorpusView, row: dict[str, Any], folder: Path) -> list[Path]:
     """Write every half of the sample as a WAV file with the corpus' resolution."""
     folder.mkdir(parents=True, exist_ok=True)
+    subtype = {"flac16": "pcm16", "flac24": "pcm24"}.get(stored := view.manifest["audio_format"], stored)
     written = []
     for name in view.audio_members(row):
-        with sf.SoundFile(io.BytesIO(view.member(row, name))) as sound:
-            subtype, rate, wave = sound.subtype, sound.samplerate, sound.read(dtype="float32", always_2d=True).T
+        wave, rate = decode_audio(view.member(row, name))
         path = folder / f"{row['key']}.{name.rsplit('.', 1)[0]}.wav"
         write_audio(path, wave, rate, subtype=subtype)
         written.append(path)

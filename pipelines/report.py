@@ -102,12 +102,10 @@ def _rejects(view: CorpusView, rows: list[dict], counts: Counter) -> str:
 
 def _catalog_rejects(view: CorpusView) -> list[list]:
     reasons: dict[str, list[str]] = defaultdict(list)
-    table_ = view.catalog()
-    if "error" not in table_.column_names:
-        return []
-    for name, error in zip(table_["recording"].to_pylist(), table_["error"].to_pylist(), strict=True):
+    table_ = view.catalog(["source", "path", "error"])
+    for source, path, error in zip(*(table_[c].to_pylist() for c in ("source", "path", "error")), strict=True):
         if error:
-            reasons[str(error)].append(name)
+            reasons[str(error)].append(f"{source}/{path}")
     return sorted(([r, len(n), ", ".join(sorted(n)[:3])] for r, n in reasons.items()), key=lambda x: -x[1])
 
 
@@ -167,18 +165,16 @@ def _parameters(ok: list[dict]) -> str:
 
 
 def _sources(view: CorpusView) -> str:
-    catalog = view.catalog()
-    names = catalog.column_names
-    figures = []
-    if "sample_rate" in names:
-        rates = Counter(f"{r:g} Hz" for r in catalog["sample_rate"].to_pylist() if r)
-        figures.append(figure("Recordings by sample rate", bars(dict(rates), "sample rates", "")))
-    if "bandwidth_hz" in names:
-        values = [v for v in catalog["bandwidth_hz"].to_pylist() if v]
-        figures.append(figure("Bandwidth of the recordings", histogram({"bandwidth": values}, "bandwidth", "Hz", 32, True)))
-    if "duration_s" in names:
-        values = [v for v in catalog["duration_s"].to_pylist() if v]
-        figures.append(figure("Length of the recordings", histogram({"length": values}, "length", "s", 32, True)))
+    catalog = view.catalog(["sample_rate", "frames", "bandwidth_hz"])
+    found = list(zip(*(catalog[c].to_pylist() for c in catalog.column_names), strict=True))
+    rates = Counter(f"{rate:,} Hz" for rate, _, _ in found if rate)
+    bandwidths = [b for _, _, b in found if b]
+    lengths = [frames / rate for rate, frames, _ in found if rate and frames]
+    figures = [
+        figure("Recordings by sample rate", bars(dict(rates), "sample rates", "")),
+        figure("Bandwidth of the recordings", histogram({"bandwidth": bandwidths}, "bandwidth", "Hz", 32, True)),
+        figure("Length of the recordings", histogram({"length": lengths}, "length", "s", 32, True)),
+    ]
     rows = [
         [s["name"], s.get("licence") or "unknown", s.get("attribution") or "", s.get("url") or ""]
         for s in view.manifest["sources"]

@@ -7,7 +7,6 @@ a second call goes on where the first one stopped.
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import subprocess
 import sys
@@ -64,18 +63,16 @@ def own_manifest(folder: Path) -> Path:
 
 def held_out_recordings(corpus: Path) -> tuple[Path, Path]:
     """An input and a reference from the test split: the longest recording, and the longest one of another group."""
-    import pyarrow.parquet as pq
+    from pipelines.plan import plan_overview, read_shard
 
-    plan = pq.read_table(sorted(corpus.glob("plan-*.parquet"))[-1]).to_pylist()
+    plan = sorted(corpus.glob("plan-*.parquet"))[-1]
     found: dict[str, tuple[float, str, Path]] = {}
-    for row in plan:
-        if row["split"] != "test":
-            continue
-        parts = row["parts"] if isinstance(row["parts"], list) else json.loads(row["parts"])
-        for part in parts:
-            seconds = (part["start_frame"] + part["num_frames"]) / part["sample_rate"]
-            path = Path(part["uri"].removeprefix("file://"))
-            found[part["recording"]] = max(found.get(part["recording"], (0.0, "", path)), (seconds, row["group"], path))
+    for shard in plan_overview(plan):
+        for sample in read_shard(plan, shard.number) if shard.split == "test" else []:
+            for part in sample.parts:
+                seconds = (part.start_frame + part.num_frames) / part.sample_rate
+                entry = (seconds, sample.group, Path(part.uri.removeprefix("file://")))
+                found[part.recording] = max(found.get(part.recording, entry), entry)
     ordered = sorted(found.values(), key=lambda f: (-f[0], str(f[2])))
     if not ordered:
         stop("the test split of the corpus is empty", 1)
