@@ -127,7 +127,7 @@ def validate(model: type[BaseModel], data: Any, name: str, node: yaml.Node | Non
 def _explain(model: type[BaseModel], error: ValidationError, node: yaml.Node | None) -> str:
     problems: dict[str, str] = {}
     for e in _relevant(error.errors(include_url=False)):
-        shown, line = _place(e["loc"], node)
+        shown, line = _place(model, e, node)
         where = f"{shown or 'the top'}{f' (line {line})' if line else ''}"
         problems.setdefault(where, _sentence(model, e, where))
     texts = list(problems.values())
@@ -163,20 +163,24 @@ def _sentence(model: type[BaseModel], e: dict, where: str) -> str:
     return f"{where}: {message[0].lower() + message[1:]}{got[:200]}"
 
 
-def _place(loc: tuple, node: yaml.Node | None) -> tuple[str, int | None]:
-    """The dotted path as written in the file (a union's tags are not part of it), and the line."""
+def _place(model: type[BaseModel], e: dict, node: yaml.Node | None) -> tuple[str, int | None]:
+    """The dotted path as written in the file (the tags of unions are no part of it), and the line."""
     shown: list[str] = []
-    line = None
+    line, models, loc = None, {model}, e["loc"]
+    named = e["type"] in ("extra_forbidden", "missing")  # then the last part is a key
     for i, part in enumerate(loc):
         child = _child(node, part)
-        if child is None and node is not None and i < len(loc) - 1:
-            continue  # a union's tag
-        if child is None and node is not None and not isinstance(node, yaml.MappingNode):
+        last = named and i == len(loc) - 1
+        tag = _tagged(models, part)
+        unknown = isinstance(part, str) and child is None and not any(part in m.model_fields for m in models)
+        if not last and (tag or unknown):
+            models = tag or models
             continue
         shown.append(str(part))
+        models = _inside(models, part) or models
         if child is not None:
-            key, node = child
-            line = key.start_mark.line + 1
+            line = child[0].start_mark.line + 1
+        node = None if child is None else child[1]
     return ".".join(shown), line
 
 
@@ -195,11 +199,23 @@ def _models(annotation: Any) -> set[type[BaseModel]]:
     return set().union(*(_models(a) for a in typing.get_args(annotation)), set())
 
 
+def _inside(models: set[type[BaseModel]], part: Any) -> set[type[BaseModel]]:
+    """The models in the field ``part`` of these models."""
+    return set().union(*(_models(m.model_fields[part].annotation) for m in models if part in m.model_fields), set())
+
+
+def _tagged(models: set[type[BaseModel]], part: Any) -> set[type[BaseModel]]:
+    """The alternative of a union that ``part`` is the tag of; empty where it is a field or an index."""
+    if len(models) > 1:
+        chosen = {m for m in models if "step" in m.model_fields and part in typing.get_args(m.model_fields["step"].annotation)}
+        if chosen:
+            return chosen
+    return {m for m in models if m.__name__ == part}
+
+
 def _fields_at(model: type[BaseModel], loc: tuple) -> list[str]:
-    """Field names that are possible at a place; tags and indices do not narrow it."""
+    """Field names that are possible at a place."""
     models = {model}
     for part in loc:
-        inside = set().union(*(_models(m.model_fields[part].annotation) for m in models if part in m.model_fields), set())
-        tagged = {m for m in models if "step" in m.model_fields and part in typing.get_args(m.model_fields["step"].annotation)}
-        models = inside or tagged or {m for m in models if m.__name__ == part} or models
+        models = _tagged(models, part) or _inside(models, part) or models
     return sorted({name for m in models for name in m.model_fields})

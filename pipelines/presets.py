@@ -93,7 +93,7 @@ def check_steps(where: str, steps: tuple[Step, ...], sample_rate: int) -> None:
                 _check_cutoff(place, name, distribution, sample_rate)
             _check_values(place, effect, name, distribution)
         if step.drawn_by is not None:
-            _check_joint(place, step, sample_rate)
+            _check_joint(place, step)
 
 
 def _check_cutoff(place: str, name: str, distribution: Distribution, sample_rate: int) -> None:
@@ -115,7 +115,7 @@ def _check_values(place: str, effect: Effect, name: str, distribution: Distribut
             raise UserError(f"{place}: {error}") from error
 
 
-def _check_joint(place: str, step: EffectStep, sample_rate: int) -> None:
+def _check_joint(place: str, step: EffectStep) -> None:
     if step.drawn_by not in JOINT_DRAWS:
         near = difflib.get_close_matches(step.drawn_by, JOINT_DRAWS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(JOINT_DRAWS))}"
@@ -123,8 +123,3 @@ def _check_joint(place: str, step: EffectStep, sample_rate: int) -> None:
     joint = JOINT_DRAWS[step.drawn_by]
     if joint.effect != step.effect:
         raise UserError(f"{place}: {step.drawn_by} draws the settings of {joint.effect}; change one of the two")
-    if sample_rate * _HIGHEST / 2 < joint.lowest_nyquist_hz:
-        raise UserError(
-            f"{place}: {step.drawn_by} needs {joint.lowest_nyquist_hz:g} Hz below 0.9 Nyquist, a rate of {sample_rate} Hz holds "
-            f"{sample_rate * _HIGHEST / 2:g} Hz; raise segment.sample_rate"
-        )

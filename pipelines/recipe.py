@@ -5,12 +5,15 @@ Purposes of the draws are ``branch step-id quantity``: a new effect, a new param
 
 from __future__ import annotations
 
+import functools
+import json
 from collections import Counter
 from typing import Any
 
 from pipelines.manifest import Manifest
 from pipelines.manifest_chains import EffectStep, FadeStep, NormaliseStep, ScaleStep, Step
 from pipelines.plan import PlannedSample
+from stylefx.effects.base import Effect
 from stylefx.effects.joint_draws import JOINT_DRAWS
 from stylefx.effects.registry import make_effect
 from stylefx.keyed import Draw, integer
@@ -85,8 +88,13 @@ def _effect(manifest: Manifest, key: str, purpose: str, step: EffectStep) -> dic
         value = distribution.draw(quantity(name))
         if value is not None:
             settings[name] = value
-    effect = make_effect(step.effect, **step.config)
+    effect = _made(step.effect, json.dumps(step.config, sort_keys=True))
     return {"step": "effect", "effect": step.effect, "config": dict(step.config), "settings": effect.complete(settings)}
+
+
+@functools.lru_cache(maxsize=256)
+def _made(name: str, config: str) -> Effect:
+    return make_effect(name, **json.loads(config))
 
 
 def _level(manifest: Manifest, step: NormaliseStep) -> dict[str, float]:

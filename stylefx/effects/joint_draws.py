@@ -24,11 +24,10 @@ _SHELVES_HZ = {"low_shelf": (20.0, 200.0), "high_shelf": (4000.0, math.inf)}
 
 @dataclass(frozen=True)
 class JointDraw:
-    """``draw(quantities, sample_rate)`` gives settings of ``effect``; the rate's 0.9 Nyquist must reach ``lowest_nyquist_hz``."""
+    """``draw(quantities, sample_rate)`` gives settings of ``effect``."""
 
     effect: str
     draw: Callable[[Quantities, int], dict[str, float]]
-    lowest_nyquist_hz: float = 0.0
 
 
 def _clip(value: float, low: float, high: float) -> float:
@@ -43,12 +42,12 @@ def _signed(draw: Draw, most_db: float) -> float:
 
 def draw_eq(quantities: Quantities, sample_rate: int) -> dict[str, float]:
     """Up to four peaking bands and two shelves. A band is skipped when the signed sum of the gains drawn so far, unclipped and
-    with those of skipped bands, reaches 24 dB in magnitude."""
+    with those of skipped bands, reaches 24 dB in magnitude. A rate that cannot hold a band's lowest cutoff goes without it."""
     settings: dict[str, float] = {}
     top = _TOP * sample_rate / 2
     total_db = 0.0
     for band, (low, high) in _BANDS_HZ.items():
-        if not quantities(f"{band} applied").chance(_BAND_PROBABILITY):
+        if low >= top or not quantities(f"{band} applied").chance(_BAND_PROBABILITY):
             continue
         gain_db = _signed(quantities(f"{band} gain"), 48.0)
         total_db += gain_db
@@ -58,7 +57,7 @@ def draw_eq(quantities: Quantities, sample_rate: int) -> dict[str, float]:
         settings[f"{band}_cutoff_hz"] = quantities(f"{band} cutoff").uniform(low, min(high, top))
         settings[f"{band}_q"] = _clip(quantities(f"{band} q").uniform(0.1, 10.1), _MIN_Q, _MAX_Q)
     for shelf, (low, high) in _SHELVES_HZ.items():
-        if not quantities(f"{shelf} applied").chance(_BAND_PROBABILITY):
+        if low >= top or not quantities(f"{shelf} applied").chance(_BAND_PROBABILITY):
             continue
         gain_db = _signed(quantities(f"{shelf} gain"), 24.0)
         settings[f"{shelf}_gain_db"] = gain_db
@@ -101,7 +100,7 @@ def draw_expander(quantities: Quantities, sample_rate: int) -> dict[str, float]:
 
 
 JOINT_DRAWS = {
-    "deepafx-st-eq": JointDraw("parametric_eq", draw_eq, lowest_nyquist_hz=4000.0),
+    "deepafx-st-eq": JointDraw("parametric_eq", draw_eq),
     "deepafx-st-compressor": JointDraw("compressor", draw_compressor),
     "deepafx-st-expander": JointDraw("expander", draw_expander),
 }
