@@ -7,6 +7,7 @@ takes it block by block. Blocks of any length give the same samples as the whole
 from __future__ import annotations
 
 import difflib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from stylefx.effects.parameters import Parameter
 from stylefx.errors import UserError
 
 Settings = Mapping[str, float]
+NUMBERS = (int, float, np.integer, np.floating)
 
 
 class Process(ABC):
@@ -62,12 +64,17 @@ class Effect(ABC):
         if not isinstance(settings, Mapping):
             raise UserError(f"{self.name}: settings are {settings!r}; give a mapping of parameter names to numbers")
         names = [p.name for p in self.parameters]
+        known = set(names)
         for key, value in settings.items():
-            if key not in names:
+            if key not in known:
                 near = difflib.get_close_matches(str(key), names, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names)}"
                 raise UserError(f"{self.name} has no parameter {key!r}; {hint}")
-            if isinstance(value, (str, bool)) or value is None or np.ndim(value) > 0 or not np.isfinite(value):
+            if (
+                not isinstance(value, (int, float, np.integer, np.floating))
+                or isinstance(value, bool)
+                or not math.isfinite(value)
+            ):
                 raise UserError(f"{self.name}: {key} is {value!r}; give a finite number")
         full = {p.name: float(settings.get(p.name, p.default)) for p in self.parameters}
         self.validate(full)

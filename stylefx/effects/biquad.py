@@ -50,13 +50,18 @@ def prototype(kind: str, gain_db: float, q: float) -> tuple[tuple[float, float, 
     raise ValueError(f"no band of kind {kind!r}; known: {', '.join(KINDS)}")
 
 
-def design(kind: str, cutoff_hz: float, q: float, sample_rate: float, gain_db: float = 0.0) -> np.ndarray:
-    """One section, float64 (6,): b0, b1, b2, 1, a1, a2. The cutoff is clamped to 0.9 Nyquist."""
+def design(kind: str, cutoff_hz: float, q: float, sample_rate: float, gain_db: float = 0.0) -> tuple[float, ...]:
+    """One section: b0, b1, b2, 1, a1, a2. The cutoff is clamped to 0.9 Nyquist."""
     k = math.tan(math.pi * clamp_cutoff(cutoff_hz, sample_rate) / sample_rate)
-    rows = []
-    for s2, s1, s0 in prototype(kind, gain_db, q):
-        rows.append((s2 + s1 * k + s0 * k * k, 2.0 * (s0 * k * k - s2), s2 - s1 * k + s0 * k * k))
-    return np.array(rows).reshape(6) / rows[1][0]
+    b, a = (_bilinear(side, k) for side in prototype(kind, gain_db, q))
+    return tuple(value / a[0] for value in (*b, *a))
+
+
+def _bilinear(coefficients: tuple[float, float, float], k: float) -> tuple[float, float, float]:
+    """Of (s^2, s, 1) -> of (1, z^-1, z^-2), up to the common factor k^2 (1 + z^-1)^2."""
+    s2, s1, s0 = coefficients
+    s1, s0 = s1 * k, s0 * k * k
+    return s2 + s1 + s0, 2.0 * (s0 - s2), s2 - s1 + s0
 
 
 def response(kind: str, freqs_hz: np.ndarray, cutoff_hz: float, q: float, sample_rate: float, gain_db: float = 0.0) -> np.ndarray:
@@ -76,13 +81,14 @@ def step_form(sos: np.ndarray) -> np.ndarray:
     In this form only one multiply-add lies between a state and its next value. Neutral sections (numerator equal to
     denominator) pass every sample unchanged and are left out; the last group is filled with such.
     """
-    sos = np.asarray(sos, dtype=np.float64).reshape(-1, 6)
-    b, a = sos[:, :3] / sos[:, 3:4], sos[:, 4:] / sos[:, 3:4]
-    steps = np.column_stack([b[:, 0], b[:, 1] - a[:, 0] * b[:, 0], b[:, 2] - a[:, 1] * b[:, 0], -a[:, 0], -a[:, 1]])
-    steps = steps[(steps[:, 0] != 1.0) | (steps[:, 1] != 0.0) | (steps[:, 2] != 0.0)]
-    fill = np.zeros((-len(steps) % _GROUP, 5))
-    fill[:, 0] = 1.0
-    return np.concatenate([steps, fill])
+    rows = []
+    for b0, b1, b2, a0, a1, a2 in np.asarray(sos, dtype=np.float64).reshape(-1, 6).tolist():
+        b0, b1, b2, a1, a2 = b0 / a0, b1 / a0, b2 / a0, a1 / a0, a2 / a0
+        row = (b0, b1 - a1 * b0, b2 - a2 * b0, -a1, -a2)
+        if row[:3] != (1.0, 0.0, 0.0):
+            rows.append(row)
+    rows += [(1.0, 0.0, 0.0, 0.0, 0.0)] * (-len(rows) % _GROUP)
+    return np.array(rows).reshape(-1, 5)
 
 
 @kernel

@@ -19,7 +19,7 @@ def band_sections(crossovers_hz: Sequence[float], sample_rate: float) -> list[np
     others above: so the bands add up to the product of all all-passes, whose magnitude is 1.
     """
 
-    def section(kind: str, cutoff_hz: float) -> np.ndarray:
+    def section(kind: str, cutoff_hz: float) -> tuple[float, ...]:
         return design(kind, cutoff_hz, BUTTERWORTH_Q, sample_rate)
 
     bands = []
@@ -27,5 +27,5 @@ def band_sections(crossovers_hz: Sequence[float], sample_rate: float) -> list[np
         cascade = [section("high_pass", f) for f in crossovers_hz[:band] for _ in range(2)]
         cascade += [section("low_pass", f) for f in crossovers_hz[band : band + 1] for _ in range(2)]
         cascade += [section("all_pass", f) for f in crossovers_hz[band + 1 :]]
-        bands.append(np.stack(cascade))
+        bands.append(np.array(cascade))
     return bands

@@ -99,8 +99,10 @@ class ParametricEq(Effect):
 
     def sections(self, settings: Settings, sample_rate: float) -> np.ndarray:
         """Second-order sections, float64 (bands, 6): b0, b1, b2, 1, a1, a2."""
-        full = self.complete(settings)
-        return np.stack([design(**arguments, sample_rate=sample_rate) for arguments in self._arguments(full)])
+        return self._sections(self.complete(settings), sample_rate)
+
+    def _sections(self, full: Settings, sample_rate: float) -> np.ndarray:
+        return np.array([design(**arguments, sample_rate=sample_rate) for arguments in self._arguments(full)])
 
     def response_db(self, settings: Settings, freqs_hz: np.ndarray, sample_rate: float) -> np.ndarray:
         """Magnitude response in dB at ``freqs_hz`` (any shape, 0..Nyquist), as rendered at this rate."""
@@ -117,7 +119,7 @@ class ParametricEq(Effect):
         ]
 
     def start(self, settings: Settings, sample_rate: float, channels: int) -> CascadeProcess:
-        return CascadeProcess(self.sections(settings, sample_rate), channels)
+        return CascadeProcess(self._sections(settings, sample_rate), channels)
 
 
 def eq_response_db(

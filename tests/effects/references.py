@@ -310,7 +310,7 @@ def reverberate(effect, audio, s, sample_rate):
     lengths = []
     for time_ms in (29.7, 34.1, 39.3, 44.9, 51.7, 58.3, 66.1, 74.3):
         length = max(round(effect.size * time_ms / 1000 * sample_rate), lengths[-1] + 1 if lengths else 2)
-        while any(length % d == 0 for d in range(2, length)):
+        while any(length % d == 0 for d in range(2, int(length**0.5) + 1)):
             length += 1
         lengths.append(length)
     lengths = np.array(lengths)
