@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.plan_file import read_meta
 from pipelines.storage import open_storage
 from stylefx.corpus.schema import CORPUS_FILE, FORMAT, INDEX_FILE, STATUS_OK
 from stylefx.errors import DamageError, UserError
@@ -107,6 +108,15 @@ class CorpusView:
 
     def plan(self, columns: Sequence[str] | None = None) -> pa.Table:
         return self._tables("plan-", columns)
+
+    def rejected(self) -> dict[str, int]:
+        """What planning left out, by reason (recordings, joined clips, segments), over all generations."""
+        out: dict[str, int] = {}
+        for name in sorted(n for n in self.files if n.startswith("plan-") and n.endswith(".parquet")):
+            summary = read_meta(pq.ParquetFile(io.BytesIO(self.storage.read(name)))).get("summary", {})
+            for reason, count in summary.get("rejected", {}).items():
+                out[reason] = out.get(reason, 0) + count
+        return out
 
     def _tables(self, prefix: str, columns: Sequence[str] | None) -> pa.Table:
         names = sorted(n for n in self.files if n.startswith(prefix) and n.endswith(".parquet"))

@@ -24,7 +24,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence], empty: str = "none") 
     """A sortable table; numbers are right-aligned and sort as numbers."""
     if not rows:
         return f'<p class="none">{escape(empty)}</p>'
-    head = "".join(f'<th scope="col"><button type="button">{escape(h)}</button></th>' for h in header)
+    kinds = [' class="n"' if isinstance(cell, float | int) else "" for cell in rows[0]]
+    head = "".join(
+        f'<th scope="col"{k}><button type="button">{escape(h)}</button></th>' for h, k in zip(header, kinds, strict=True)
+    )
     lines = []
     for row in rows:
         cells = []

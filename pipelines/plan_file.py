@@ -45,6 +45,7 @@ class PlanWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle, self._part = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".part")
         os.close(handle)
+        os.chmod(self._part, 0o644)  # mkstemp keeps it to one user; a corpus is for all
         self._writer = pq.ParquetWriter(
             self._part, SCHEMA, compression="zstd", write_statistics=False, use_dictionary=list(TEXTS)
         )

@@ -92,10 +92,13 @@ def _rejects(view: CorpusView, rows: list[dict], counts: Counter) -> str:
     lines.sort(key=lambda x: -x[2])
     text = ", ".join(f"{counts.get(s, 0):,} {s}" for s in ("ok", "filtered", "failed", "quarantined"))
     catalog = _catalog_rejects(view)
+    planned = [[reason, count] for reason, count in sorted(view.rejected().items(), key=lambda r: -r[1]) if count]
     return (
         f"<p>Planned samples: {text}.</p>"
         + table(["outcome", "reason", "samples", "examples"], lines, "Every planned sample was written.")
-        + "<h3>Recordings that gave no sample, by reason</h3>"
+        + "<h3>Left out when planning</h3>"
+        + table(["reason", "recordings, clips or segments"], planned, "Nothing was left out.")
+        + "<h3>Recordings that could not be read</h3>"
         + table(["reason", "recordings", "examples"], catalog, "Every recording could be read.")
     )
 
@@ -118,11 +121,11 @@ def _levels(ok: list[dict]) -> str:
     key = '<p><span class="key k0"></span>input<span class="key k1"></span>target</p>'
     return f"<p>{len(augmented):,} of {len(ok):,} samples were shifted in pitch and tempo.</p>{key}" + grid(
         figure(
-            "Loudness of the pair's branches",
+            "Loudness of the samples, after",
             histogram({b: _values(ok, f"{b}_lufs") for b in ("input", "target")}, "loudness", "LUFS"),
         ),
         figure(
-            "Sample peak",
+            "Peak of the samples, after",
             histogram({b: _values(ok, f"{b}_peak_dbfs") for b in ("input", "target")}, "peak", "dBFS"),
         ),
         figure("Pitch shift, augmented samples", histogram({"pitch": _values(augmented, "pitch_cents")}, "pitch", "cents")),
@@ -165,15 +168,18 @@ def _parameters(ok: list[dict]) -> str:
 
 
 def _sources(view: CorpusView) -> str:
-    catalog = view.catalog(["sample_rate", "frames", "bandwidth_hz"])
+    catalog = view.catalog(["sample_rate", "frames", "bandwidth_hz", "lufs", "peak_dbfs"])
     found = list(zip(*(catalog[c].to_pylist() for c in catalog.column_names), strict=True))
-    rates = Counter(f"{rate:,} Hz" for rate, _, _ in found if rate)
-    bandwidths = [b for _, _, b in found if b]
-    lengths = [frames / rate for rate, frames, _ in found if rate and frames]
+    rates = Counter(f"{rate:,} Hz" for rate, *_ in found if rate)
+    bandwidths = [f[2] for f in found if f[2]]
+    lengths = [frames / rate for rate, frames, *_ in found if rate and frames]
+    loudness, peaks = ([f[i] for f in found if f[i] is not None and f[i] > -120] for i in (3, 4))
     figures = [
         figure("Recordings by sample rate", bars(dict(rates), "sample rates", "")),
         figure("Bandwidth of the recordings", histogram({"bandwidth": bandwidths}, "bandwidth", "Hz", 32, True)),
         figure("Length of the recordings", histogram({"length": lengths}, "length", "s", 32, True)),
+        figure("Loudness of the recordings, before", histogram({"loudness": loudness}, "loudness before", "LUFS")),
+        figure("Peak of the recordings, before", histogram({"peak": peaks}, "peak before", "dBFS")),
     ]
     rows = [
         [s["name"], s.get("licence") or "unknown", s.get("attribution") or "", s.get("url") or ""]

@@ -88,6 +88,7 @@ class CatalogWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle, self._part = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".part")
         os.close(handle)
+        os.chmod(self._part, 0o644)  # mkstemp keeps it to one user; a corpus is for all
         meta = json.dumps({"format": CATALOG_FORMAT, "sources": sources_digest})
         schema = SCHEMA.with_metadata({"stylefx_catalog": meta})
         self._writer = pq.ParquetWriter(self._part, schema, compression="zstd", write_statistics=False)

@@ -60,7 +60,7 @@ def histogram(series: dict[str, Sequence[float]], label: str, unit: str, bins: i
     if not arrays:
         return f'<p class="none">{escape(label)}: no values</p>'
     low, high = min(v.min() for v in arrays.values()), max(v.max() for v in arrays.values())
-    if low == high:
+    if high - low <= 1e-3 * max(abs(low), abs(high)):  # one value, give or take rounding
         low, high = low - (abs(low) * 0.05 or 0.5), high + (abs(high) * 0.05 or 0.5)
     forward = (lambda x: np.log(x)) if log else (lambda x: np.asarray(x, float))
     edges = np.linspace(forward(low), forward(high), bins + 1)
