@@ -1,0 +1,86 @@
+"""Gradient steps bring the output closer to its references, from any start, and a prior holds the settings near it."""
+
+import numpy as np
+import pytest
+import torch
+
+from stylefx.effects.presets import deepafx_st_chain
+from stylefx.inference import refine as module
+from stylefx.inference.predict import Prediction
+from stylefx.inference.windows import Analysis, Window
+from tests.inference.conftest import speech_like, write
+
+RATE = 24000
+
+
+class Model:
+    chain, sample_rate = deepafx_st_chain(), float(RATE)
+
+
+def analysis(audio: np.ndarray) -> Analysis:
+    audio = audio * np.float32(10 ** (-12 / 20) / np.abs(audio).max())
+    return Analysis("test", RATE, 1, audio.shape[1], (Window(audio, 0.0, 0.0, 0.0),))
+
+
+@pytest.fixture
+def pair():
+    """Input, reference in a style of known settings (other audio), and the input in that style."""
+    torch.set_num_threads(1)
+    chain = Model.chain
+    settings = chain.complete(None)
+    settings[0]["settings"].update(low_shelf_gain_db=8.0, band2_gain_db=-7.0, high_shelf_gain_db=9.0)
+    settings[1]["settings"].update(threshold_db=-35.0, ratio=4.0, makeup_gain_db=6.0)
+    source, other = speech_like(2.2, RATE, seed=1), speech_like(2.5, RATE, seed=1, pitch_hz=150)
+    return source, chain.render(other, settings, RATE), chain.render(source, settings, RATE)
+
+
+def run(pair, steps: int) -> module.Refined:
+    start = Model.chain.default_controls
+    return module.refine(Model, Prediction(Model.chain, start, start[None]), analysis(pair[0]), [analysis(pair[1])], (), steps)
+
+
+def test_steps_bring_the_distance_down_and_the_output_towards_the_truth(pair):
+    from stylefx.evaluation.metrics import mr_stft
+
+    refined = run(pair, 40)
+    assert refined.after < 0.6 * refined.before
+    assert refined.before == pytest.approx(sum(refined.parts_before.values()))
+
+    def level(x):
+        return x / np.sqrt(np.mean(np.square(x)))
+
+    source, _, target = pair
+    output = Model.chain.render(source, Model.chain.settings(refined.controls), RATE)
+    assert mr_stft(level(output), level(target)) < 0.75 * mr_stft(level(source), level(target))
+
+
+def test_no_steps_change_nothing(pair):
+    refined = run(pair, 0)
+    np.testing.assert_allclose(refined.controls, Model.chain.default_controls, atol=1e-7)
+    assert refined.before == refined.after
+
+
+def test_the_prior_holds_the_settings_near_the_prediction(pair, monkeypatch):
+    free = run(pair, 10)
+    monkeypatch.setattr(module, "PRIOR_DB", 2000.0)
+    held = run(pair, 10)
+    assert 0 < held.moved < 0.5 * free.moved
+
+
+def test_distances_do_not_depend_on_the_number_of_windows(pair):
+    """Features are averaged: the same window twice is the same style."""
+    distance = module.StyleDistance(RATE)
+    one = torch.from_numpy(pair[0])[None]
+    a = distance.features(one, torch.ones(1))
+    b = distance.features(one.expand(3, -1, -1), torch.full((3,), 1 / 3))
+    assert all(value.item() == pytest.approx(0, abs=1e-4) for value in distance(a, b).values())
+
+
+def test_the_command_prints_distances_before_and_after(tmp_path, command, checkpoint):
+    a = write(tmp_path / "a.wav", speech_like(3, RATE, seed=1), RATE)
+    b = write(tmp_path / "b.wav", speech_like(3, RATE, seed=2, pitch_hz=230), RATE)
+    status, text, _ = command("transfer", a, b, "-o", tmp_path / "o.wav", "--model", checkpoint, "--refine", 5)
+    assert status == 0
+    line = next(line for line in text.splitlines() if line.startswith("refine"))
+    before, after = (float(word) for word in line.split() if word.replace(".", "").isdigit() and "." in word)
+    assert after <= before
