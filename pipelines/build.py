@@ -22,6 +22,9 @@ from pipelines.preflight import preflight
 from pipelines.progress import Progress, Tally
 from pipelines.shard import local_plan, run_task
 from pipelines.shard_sidecar import Committed
+from pipelines.source_archives import MEMBER_MARK
+from pipelines.source_files import stat_uri
+from pipelines.sources import source_root
 from pipelines.storage import Storage, clear_scratch, open_storage
 
 _TRIED_SAMPLES = 4
@@ -150,7 +153,9 @@ def _work_off(job: Job, lease: Lease, started: float) -> None:
 
 
 def _some_recordings(job: Job, shard: ShardInfo) -> tuple[str, ...]:
-    """Recordings on which every node can prove that it reads the sources: one of each source in the first shard."""
+    """Recordings that the driver can reach, one of each source in the first shard: every node must reach them too."""
     path = local_plan(job.storage, job.generation, job.plan_digest)
-    first = {sample.source: sample.parts[0].uri for sample in reversed(read_shard(path, shard.number))}
-    return tuple(first[name] for name in sorted(first)[:_TRIED_SAMPLES])
+    roots = {source.name: source_root(source) for source in job.manifest.sources}
+    first = {sample.source: sample.parts[0].uri for sample in reversed(read_shard(path, shard.number, roots))}
+    readable = [first[name] for name in sorted(first) if not stat_uri(first[name].partition(MEMBER_MARK)[0])[2]]
+    return tuple(readable[:_TRIED_SAMPLES])

@@ -16,6 +16,7 @@ from pipelines.build_stop import Stopper
 from pipelines.executors import Executor, Outcome, ShardTask, open_executor
 from pipelines.plan import ShardInfo
 from pipelines.shard_sidecar import committed
+from pipelines.sources import source_root
 from stylefx.errors import DamageError, IncompleteError, StylefxError, UserError
 
 _ANONYMOUS_DEATHS = 3  # of one shard's workers, outside any sample
@@ -39,6 +40,7 @@ class Driver:
         self._given_up: list[str] = []
         self._error: Exception | None = None
         self._manifest = json.dumps(job.manifest.to_dict())
+        self._roots = tuple((source.name, source_root(source)) for source in job.manifest.sources)
         self._shards = {shard.name: shard for shard in job.shards}
 
     def add(self, shards: Iterable[ShardInfo]) -> None:
@@ -97,6 +99,7 @@ class Driver:
             plan_digest=job.plan_digest,
             manifest_digest=job.manifest.recipe_digest(),
             builder=self._lease.builder,
+            roots=self._roots,
             attempt=attempt,
             skip=tuple(sorted(journal.quarantined(job.storage, shard.name).items())),
             sample_limit_s=job.options.sample_limit_s,

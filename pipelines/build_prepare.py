@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pipelines.build_corpus import manifest_differences, read_corpus, sentence
 from pipelines.manifest import Manifest
-from pipelines.plan import ShardInfo, make_plan, plan_overview
+from pipelines.plan import ShardInfo, make_plan, plan_meta, plan_overview
+from pipelines.plan_estimate import estimate
 from pipelines.plan_summary import PlanSummary
 from pipelines.scan import scan
 from pipelines.shard import local_plan
@@ -36,14 +37,12 @@ def plans_of(storage: Storage) -> list[tuple[Path, list[ShardInfo]]]:
         raise UserError(f"{storage.where} holds no corpus (no corpus.json); give the folder that build writes")
     out = []
     for generation in range(len(corpus["generations"])):
-        digest = str(corpus["generations"][generation].get("plan_digest"))
-        try:
-            path = local_plan(storage, generation, digest)
-            out.append((path, plan_overview(path)))
-        except FileNotFoundError:
+        if not storage.exists(plan_file(generation)):
             raise UserError(
                 f"{plan_file(generation)} is missing in {storage.where}; run build with its manifest again, it is planned anew"
-            ) from None
+            )
+        path = local_plan(storage, generation, str(corpus["generations"][generation].get("plan_digest")))
+        out.append((path, plan_overview(path)))
     return out
 
 
@@ -68,20 +67,28 @@ def prepare(
         earlier = [_files(storage, folder, number) for number in range(generation)]
         catalog, plan = folder / catalog_file(generation), folder / plan_file(generation)
         summary = None
-        if not _fetch(storage, plan):
-            if not _fetch(storage, catalog):
+        begun = corpus is not None and generation < len(corpus["generations"])
+        if not _fetch(storage, plan) or not (begun or _is_of(plan, manifest)):
+            if not (_fetch(storage, catalog) and begun):
                 _scan(manifest, storage, catalog, earlier, workers, say)
             target = Path(stack.enter_context(tempfile.TemporaryDirectory())) / plan.name if dry_run else plan
             say("planning")
             summary = make_plan(manifest, catalog, target, generation, earlier)
             plan = target
-            if not dry_run:
+            if dry_run:
+                summary.estimate = estimate(manifest, plan)
+            else:
                 _store(storage, plan)
         shards = plan_overview(plan)
         before = [shard for _, path in earlier for shard in plan_overview(path)]
     if not shards:
         raise UserError(f"the plan of {storage.where} holds no sample; see the rejects with: stylefx-pipe plan MANIFEST")
     return Prepared(generation, shards, before, summary)
+
+
+def _is_of(plan: Path, manifest: Manifest) -> bool:
+    """Whether a plan that no build has begun yet was made with this manifest; another one is made anew."""
+    return plan_meta(plan).get("manifest_digest") == manifest.digest()
 
 
 def _folder(storage: Storage, stack: ExitStack) -> Path:
@@ -124,7 +131,8 @@ def _scan(
     say("scanning the recordings")
     if isinstance(storage, LocalStorage):
         storage.root.mkdir(parents=True, exist_ok=True)
-    result = scan(manifest, catalog, previous=earlier[-1][0] if earlier else None, workers=workers)
+    previous = catalog if catalog.is_file() else earlier[-1][0] if earlier else None
+    result = scan(manifest, catalog, previous=previous, workers=workers)
     _store(storage, catalog)
     say(f"{result.recordings} recordings, {result.hours:.2f} h")
     for reason, count in sorted(result.errors.items(), key=lambda item: -item[1]):

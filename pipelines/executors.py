@@ -32,6 +32,7 @@ class ShardTask:
     manifest_digest: str
     builder: str
     attempt: int = 0
+    roots: tuple[tuple[str, str], ...] = ()  # where the sources lie: (name, absolute path or URL)
     skip: tuple[tuple[str, str], ...] = ()  # quarantined: (key, reason)
     sample_limit_s: float = 120.0
     memory_limit_mb: int = 0

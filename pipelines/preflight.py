@@ -56,14 +56,14 @@ def _write_somewhere(storage: Storage, host: str) -> None:
 
 
 def _read_recordings(recordings: tuple[str, ...]) -> None:
-    """One recording of each source must be there for this node; its content is the business of rendering."""
+    """What the driver reached must be there for this node; its content is the business of rendering."""
     from pipelines.source_files import stat_uri
     from pipelines.sources import MEMBER_MARK
 
     for uri in recordings:
         _, _, problem = stat_uri(uri.partition(MEMBER_MARK)[0])
-        if problem and problem != "no such file":
-            raise UserError(f"{redact(uri)} {problem}; mount the sources there, with the same paths")
+        if problem:
+            raise UserError(f"{redact(uri)}: {problem}; mount the sources there, with the same paths")
 
 
 def _engine(manifest: Manifest) -> None:

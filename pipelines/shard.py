@@ -70,7 +70,7 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
     started = time.perf_counter()
     storage = open_storage(task.out)
     manifest = _manifest(task.manifest)
-    samples = read_shard(local_plan(storage, task.generation, task.plan_digest), task.number)
+    samples = read_shard(local_plan(storage, task.generation, task.plan_digest), task.number, dict(task.roots))
     skip, clock = dict(task.skip), Clock()
     decoder = Decoder(manifest.segment.sample_rate, manifest.segment.channels)
     decoder.expect(s for s in samples if s.key not in skip)

@@ -116,8 +116,8 @@ class LocalStorage(Storage):
     remote = False
 
     def __init__(self, root: str | Path):
-        self.root = Path(root)
-        self.where = str(root)
+        self.root = Path(root).absolute()
+        self.where = str(self.root)
 
     def path(self, name: str) -> Path:
         if name.startswith("/") or ".." in name.split("/"):

@@ -40,11 +40,11 @@ def write_sources(folder: Path, speakers: int = 5, seconds: float = 9.0) -> Path
     return folder
 
 
-def manifest_for(sources: Path, out: Path | str, **changes) -> Manifest:
+def manifest_for(folder: Path, out: Path | str, **changes) -> Manifest:
     data = {
         "name": "tiny",
         "output": str(out),
-        "sources": [{"name": "voices", "path": str(sources), "group": {"parent": 1}, "licence": "CC0"}],
+        "sources": [{"name": "voices", "path": str(folder), "group": {"parent": 1}, "licence": "CC0"}],
         "segment": {"half_frames": HALF, "sample_rate": RATE},
         "split": {"val": ["voices/speaker-1"], "test": ["voices/speaker-2"]},
         "shard": {"samples": 4},
