@@ -37,7 +37,7 @@ def _names(text: str, known: dict, what: str) -> list[str]:
 @click.option("--device", default="cpu", show_default=True, help="Where the model runs: cpu, cuda, mps.")
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Samples in memory at a time.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything drawn: styles, contents, the bootstrap.")
-@click.option("--oracle-steps", type=click.IntRange(min=1), default=200, show_default=True, help="Gradient steps of the oracle.")
+@click.option("--oracle-steps", type=click.IntRange(min=1), default=100, show_default=True, help="Gradient steps of the oracle.")
 @click.option(
     "--training-items", type=click.IntRange(min=1), default=500, show_default=True,
     help="Training samples behind the baselines mean and nearest.",
@@ -95,7 +95,7 @@ def open_job(checkpoint: Path, corpus_path: Path, device: str = "cpu", **options
     corpus = open_corpus(corpus_path)
     model = load_model(checkpoint, device=device)
     setup = {"checkpoint": checkpoint.name, "corpus": corpus_path.name, "model_sample_rate": model.sample_rate, "device": device}
-    return Job(Model(model, device), corpus, setup=setup, **options)
+    return Job(Model(model, device), corpus, checkpoint=checkpoint, setup=setup, **options)
 
 
 def show(report: Report) -> None:

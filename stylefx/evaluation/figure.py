@@ -93,13 +93,14 @@ def transfer_figure(
     return Path(path)
 
 
-def _frequency_axis(axis, sample_rate: float) -> None:
+def frequency_axis(axis, sample_rate: float, low_hz: float = 20.0) -> None:
+    """A logarithmic axis from ``low_hz`` to Nyquist with ticks that are read at a glance."""
     axis.set_xscale("log")
     top = sample_rate / 2
-    ticks = [f for f in FREQUENCY_TICKS_HZ if f <= top]
+    ticks = [f for f in FREQUENCY_TICKS_HZ if low_hz <= f <= top]
     axis.set_xticks(ticks, [f"{f // 1000}k" if f >= 1000 else str(f) for f in ticks])
     axis.set_xticks([], minor=True)
-    axis.set_xlim(20, top)
+    axis.set_xlim(low_hz, top)
     axis.set_xlabel("Frequency (Hz)")
 
 
@@ -116,7 +117,7 @@ def _spectra(axis, signals: Mapping[str, np.ndarray], sample_rate: float) -> Non
         highest = max(highest, level_db.max())
         dashed = "--" if name == "input" else "-"
         axis.plot(frequency[inside], level_db, dashed, color=COLOURS[name], label=name, zorder=3 if name == "output" else 2)
-    _frequency_axis(axis, sample_rate)
+    frequency_axis(axis, sample_rate)
     axis.set_ylim(highest - 75, highest + 6)
     axis.set_ylabel("Level per third octave (dBFS)")
     axis.set_title("Average spectra")
@@ -134,7 +135,7 @@ def _equaliser(axis, steps: Sequence[Mapping], sample_rate: float) -> None:
         for name in [n for n in values if n.endswith("_cutoff_hz") and n.replace("_cutoff_hz", "_gain_db") in values]:
             cutoff = min(values[name], 0.45 * sample_rate)
             axis.plot(cutoff, np.interp(cutoff, frequency, curve_db), "o", color=INK, markersize=4.5, zorder=4)
-    _frequency_axis(axis, sample_rate)
+    frequency_axis(axis, sample_rate)
     reach = max(6.0, 1.15 * np.abs(curve_db).max())
     axis.set_ylim(-reach, reach)
     axis.set_ylabel("Gain (dB)")
@@ -215,3 +216,26 @@ def loss_figure(
         axis.set_title(title)
         axis.legend(loc="upper right")
     return Path(path)
+
+
+def palette(names: Sequence[str]) -> dict[str, str]:
+    """A colour for each system: the same in every picture for input, RB-DSP and model."""
+    fixed = {
+        "input": COLOURS["input"],
+        "neutral": COLOURS["input"],
+        "model": COLOURS["output"],
+        "rule-based": COLOURS["reference"],
+    }
+    others = iter(("#3a9d5d", "#8357a8", "#b8a100", "#c2427a"))
+    return {n: fixed[n] if n in fixed else next(others) for n in names}
+
+
+def heat_map(axis, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], high: float, digits: int = 2) -> None:
+    """Numbers on a colour scale from 0 to ``high``; (rows, columns)."""
+    axis.imshow(values, cmap="YlOrBr", vmin=0, vmax=high, aspect="auto")
+    axis.set_xticks(range(len(columns)), columns, rotation=25, ha="right")
+    axis.set_yticks(range(len(rows)), rows)
+    axis.grid(False)
+    for (i, j), value in np.ndenumerate(values):
+        colour = "white" if value > 0.6 * high else INK
+        axis.text(j, i, f"{value:.{digits}f}", ha="center", va="center", color=colour, fontsize=10)

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 from stylefx import keyed
 from stylefx.corpus.reader import Corpus, SampleRef
 from stylefx.errors import UserError
-from stylefx.evaluation.pairs import Pair, batches, held_out
+from stylefx.evaluation.pairs import Pair, batches, choose, held_out
 from stylefx.evaluation.systems import Model, System, Untouched
 
 T = TypeVar("T")
@@ -41,8 +42,9 @@ class Job:
     seed: int = 0
     batch: int = 8
     pesq: bool = False
-    oracle_steps: int = 200
+    oracle_steps: int = 100
     training_items: int = 500
+    checkpoint: Path | None = None
     setup: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,14 +89,19 @@ class Job:
         cls = {"mean": MeanSettings, "nearest": NearestSettings}[name]
         return cls.from_corpus(self.model, self.corpus, self.training_items)
 
-    def describe(self) -> dict[str, Any]:
+    def some_refs(self, at_most: int) -> list[SampleRef]:
+        """For protocols that cost more per item: ``items`` when it is given, else at most so many."""
+        return self.refs if self.items is not None else choose(self.refs, at_most)
+
+    def describe(self, refs: Sequence[SampleRef] | None = None) -> dict[str, Any]:
         """What a report says about its circumstances."""
+        refs = self.refs if refs is None else refs
         digests = "/".join(self.corpus.generations.values())
         return {
             **self.setup,
             "split": self.split,
-            "items": len(self.refs),
-            "groups": len({ref.group for ref in self.refs}),
+            "items": len(refs),
+            "groups": len({ref.group for ref in refs}),
             "seconds_each": round(self.corpus.half_frames / self.corpus.sample_rate, 2),
             "sample_rate": self.corpus.sample_rate,
             "channels": self.corpus.channels,

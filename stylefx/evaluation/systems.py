@@ -50,20 +50,22 @@ class Model(System):
         self.model, self.device = model.to(device).eval(), device
         self.chain = model.chain
 
-    def predict(self, inputs: Sequence[np.ndarray], references: Sequence[np.ndarray], sample_rate: float) -> np.ndarray:
+    def predict(
+        self, inputs: Sequence[np.ndarray], references: Sequence[np.ndarray], sample_rate: float, native: bool = False
+    ) -> np.ndarray:
         """Lists of (channels, samples) at ``sample_rate`` -> controls, float64 (items, num_controls).
 
-        Items of one shape go through the model together, others one by one.
+        ``native`` lets the encoder hear the audio's own rate. Items of one shape go through the model together.
         """
         import torch
 
-        rate = self.model.sample_rate
+        rate = sample_rate if native else self.model.sample_rate
         heard = [tuple(resample(x, sample_rate, rate) for x in pair) for pair in zip(inputs, references, strict=True)]
         controls = np.zeros((len(heard), self.chain.num_controls))
         with torch.inference_mode():
             for index in _same_shapes(heard):
                 x, y = (torch.from_numpy(np.stack([heard[i][side] for i in index])).to(self.device) for side in (0, 1))
-                controls[index] = self.model.predict(x, y).double().cpu().numpy()
+                controls[index] = self.model.predict(x, y, rate).double().cpu().numpy()
         return controls
 
     def embed(self, audio: Sequence[np.ndarray], sample_rate: float) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stylefx.evaluation.figure import COLOURS, drawing
+from stylefx.evaluation.figure import drawing, palette
 from stylefx.evaluation.job import Job
 from stylefx.evaluation.metrics import METRICS, Features, compare
 from stylefx.evaluation.pairs import Pair
@@ -89,12 +89,12 @@ def _draw(path: Path, items: Sequence[dict], titles: dict[str, str]) -> None:
     """Left: the items' MR-STFT distance before and after, one dot an item; right: sorted distances per system."""
     names = list(titles)
     distance = {n: np.array([i["metrics"][n]["mr_stft"] for i in items]) for n in names}
-    palette = dict(zip(names, _palette(names), strict=True))
+    colours = palette(names)
     with drawing(path, 12, 5) as figure:
         left, right = figure.subplots(1, 2)
         top = 1.05 * np.nanmax([np.nanmax(d) for d in distance.values()])
         for name in [n for n in names if n != "input"]:
-            left.scatter(distance["input"], distance[name], s=14, alpha=0.6, color=palette[name], label=titles[name], linewidth=0)
+            left.scatter(distance["input"], distance[name], s=14, alpha=0.6, color=colours[name], label=titles[name], linewidth=0)
         left.plot([0, top], [0, top], ":", color="#9aa0a8")
         left.text(top * 0.98, top * 0.99, "no change", ha="right", va="bottom", fontsize=9, color="#555b63")
         left.set(xlim=(0, top), ylim=(0, top), xlabel="MR-STFT distance of the input", ylabel="MR-STFT distance of the output")
@@ -103,13 +103,7 @@ def _draw(path: Path, items: Sequence[dict], titles: dict[str, str]) -> None:
         for name, values in distance.items():
             values = np.sort(values[np.isfinite(values)])
             share = 100 * (np.arange(len(values)) + 1) / max(1, len(values))
-            right.step(values, share, where="post", color=palette[name], label=titles[name])
+            right.step(values, share, where="post", color=colours[name], label=titles[name])
         right.set(xlim=(0, top), ylim=(0, 101), xlabel="MR-STFT distance to the target", ylabel="Items at most so far (%)")
         right.set_title("Distribution over the items")
         right.legend(loc="lower right")
-
-
-def _palette(names: Sequence[str]) -> list[str]:
-    fixed = {"input": COLOURS["input"], "model": COLOURS["output"], "rule-based": COLOURS["reference"]}
-    others = iter(("#3a9d5d", "#8357a8", "#b8a100", "#c2427a"))
-    return [fixed[n] if n in fixed else next(others) for n in names]

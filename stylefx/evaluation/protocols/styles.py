@@ -1,0 +1,112 @@
+"""P3: the five styles, 5 x 5. Every content is put into every style and moved from each to each.
+
+The reference is the other half of the sample in the wanted style, the target the same half in it: the truth is known, and
+style is not confounded with content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stylefx.evaluation.content import STYLES, apply_style, dry_half, style_steps
+from stylefx.evaluation.figure import drawing, heat_map
+from stylefx.evaluation.job import Job
+from stylefx.evaluation.metrics import mr_stft
+from stylefx.evaluation.pairs import Pair, other_half, processed_half
+from stylefx.evaluation.report import Report, Table
+from stylefx.evaluation.summary import summarise, summarise_ratio
+
+NAMES = tuple(STYLES)
+DEFAULT_ITEMS = 16
+
+
+def run(job: Job) -> Report:
+    """MR-STFT distance of every system for all 25 directions."""
+    refs = job.some_refs(DEFAULT_ITEMS)
+    systems = [s for s in job.systems if s.name in ("input", "rule-based", "model", "oracle")]
+    titles = {s.name: s.title for s in systems}
+    items = []
+    for ref in refs:
+        pairs = styled_pairs(job, ref)
+        distances = {}
+        for system in systems:
+            outcomes = system([pair for _, _, pair in pairs])
+            values = job.map(_distance, [(o.output, pair.target) for o, (_, _, pair) in zip(outcomes, pairs, strict=True)])
+            distances[system.name] = np.array(values).reshape(len(NAMES), len(NAMES))
+        items.append({"key": ref.key, "group": ref.group, "mr_stft": distances})
+    matrices = {n: np.nanmean([item["mr_stft"][n] for item in items], axis=0) for n in titles}
+    summaries = _summaries(items, list(titles), job.seed)
+    return Report(
+        protocol="p3",
+        title="The five styles",
+        question="Each held-out content is put into five styles and moved from each (rows) to each (columns); the reference is "
+        "other content in the wanted style. Off the diagonal the distance should fall, on it nothing should change.",
+        setup=job.describe(refs) | {"styles": "/".join(NAMES)},
+        results={"styles": NAMES, "mean_mr_stft": matrices, "systems": summaries, "items": items},
+        tables=_tables(summaries, matrices, titles),
+        draw=lambda path: _draw(path, matrices, titles),
+    )
+
+
+def styled_pairs(job: Job, ref) -> list[tuple[str, str, Pair]]:
+    """(source style, wanted style, pair) for all 25 directions of one content; one drawing of each style per content."""
+    half, rate = processed_half(ref.key), job.corpus.sample_rate
+    audio = {h: dry_half(job.corpus, ref, h) for h in ("a", "b")}
+    steps = {name: style_steps(name, job.seed, ref.key) for name in NAMES}
+    here = dict(zip(NAMES, job.map(lambda n: apply_style(audio[half], steps[n], rate), NAMES), strict=True))
+    there = dict(zip(NAMES, job.map(lambda n: apply_style(audio[other_half(half)], steps[n], rate), NAMES), strict=True))
+    return [
+        (source, wanted, Pair(ref.key, ref.group, half, rate, here[source], there[wanted], here[wanted]))
+        for source in NAMES
+        for wanted in NAMES
+    ]
+
+
+def _distance(signals: tuple[np.ndarray, np.ndarray]) -> float:
+    return mr_stft(*signals) if np.isfinite(signals[0]).all() else float("nan")
+
+
+def _summaries(items: Sequence[dict], names: Sequence[str], seed: int) -> dict:
+    """Share of the distance left off the diagonal, and the distance that arises on it."""
+    groups, off = [item["group"] for item in items], ~np.eye(len(NAMES), dtype=bool)
+    before = [item["mr_stft"]["input"][off].mean() for item in items]
+    out = {}
+    for name in names:
+        out[name] = {
+            "share_left": summarise_ratio([item["mr_stft"][name][off].mean() for item in items], before, groups, seed),
+            "other_style_mr_stft": summarise([item["mr_stft"][name][off].mean() for item in items], groups, seed),
+            "same_style_mr_stft": summarise([np.diag(item["mr_stft"][name]).mean() for item in items], groups, seed),
+        }
+    return out
+
+
+def _tables(summaries: dict, matrices: dict, titles: dict) -> list[Table]:
+    rows = [[titles[n], *(s.text() for s in values.values())] for n, values in summaries.items()]
+    columns = ["system", "share of the input's MR-STFT distance left", "MR-STFT, other style", "MR-STFT, same style"]
+    tables = [Table("From style to style", columns, rows, "Same style: how far an input that is already right is moved away.")]
+    share = matrices["model"] / np.where(matrices["input"] > 0, matrices["input"], np.nan)
+    cells = [[_cell(i, j, share, matrices["model"]) for j in range(len(NAMES))] for i in range(len(NAMES))]
+    note = "Rows: from, columns: to. On the diagonal the MR-STFT distance that arose where nothing should change."
+    return [*tables, Table("Model: share left per direction", ["from", *NAMES], _labelled(cells), note)]
+
+
+def _cell(i: int, j: int, share: np.ndarray, distance: np.ndarray) -> str:
+    return f"({distance[i, j]:.2f})" if i == j else f"{share[i, j]:.2f}"
+
+
+def _labelled(cells: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[name, *row] for name, row in zip(NAMES, cells, strict=True)]
+
+
+def _draw(path: Path, matrices: dict, titles: dict) -> None:
+    top = max(float(np.nanmax(m)) for m in matrices.values())
+    with drawing(path, 4.6 * len(titles), 4.6) as figure:
+        axes = np.atleast_1d(figure.subplots(1, len(titles)))
+        for axis, (name, title) in zip(axes, titles.items(), strict=True):
+            heat_map(axis, matrices[name], NAMES, NAMES, high=top)
+            axis.set_title(f"{title}: MR-STFT to the target")
+            axis.set_xlabel("to the style")
+            axis.set_ylabel("from the style" if name == "input" else "")

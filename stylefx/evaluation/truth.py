@@ -1,0 +1,70 @@
+"""What is known about the settings behind a sample, read from its metadata.
+
+A target is made from the clean clip, with level normalisations between the effects. Where the input branch is dry the corpus
+stores equivalent settings (preset ``recovery``); elsewhere only the equalisers' difference in dB, up to a constant, is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from stylefx.effects.chain import EffectChain
+from stylefx.evaluation.curves import LINEAR_EFFECTS, response_db
+
+DYNAMICS = ("compressor", "expander")
+
+
+def branch_settings(steps: Sequence[Mapping], chain: EffectChain) -> list[dict] | None:
+    """Settings of ``chain`` that do what the steps did, gains folded in; None when the chain cannot.
+
+    Moving a gain G from before a compressor to the end leaves the sound when threshold' = threshold - G; all gains end up in
+    the make-up of the last dynamics effect. Effects that the steps left out are neutral.
+    """
+    settings = [{"effect": e.name, "settings": {p.name: p.default for p in e.parameters}} for e in chain.effects]
+    slot, gain_db = 0, 0.0
+    for step in steps:
+        if step["step"] != "effect":
+            gain_db += float(step.get("gain_db", 0.0))
+            continue
+        names = [entry["effect"] for entry in settings[slot:]]
+        if step["effect"] not in names or step["effect"] not in (*LINEAR_EFFECTS, *DYNAMICS) or step.get("mix", 1.0) != 1.0:
+            return None
+        slot += names.index(step["effect"])
+        values = settings[slot]["settings"]
+        unknown = set(step["settings"]) - set(values)
+        if unknown:
+            return None
+        if not step.get("bypass", False):
+            values.update(step["settings"])
+            if "threshold_db" in values:
+                values["threshold_db"] -= gain_db
+        slot += 1
+    last = [entry for entry in settings if entry["effect"] in DYNAMICS]
+    if not last:
+        return settings if abs(gain_db) < 1e-9 else None
+    last[-1]["settings"]["makeup_gain_db"] += gain_db
+    return settings
+
+
+def known_settings(metadata: Mapping, chain: EffectChain) -> list[dict] | None:
+    """The stored equivalent settings when they fit the chain, else None."""
+    equivalent = metadata.get("equivalent")
+    if not equivalent or [e["effect"] for e in equivalent] != [e.name for e in chain.effects]:
+        return None
+    return [{"effect": e["effect"], "settings": dict(e["settings"])} for e in equivalent]
+
+
+def drawn_settings(metadata: Mapping, chain: EffectChain) -> list[dict] | None:
+    """The equivalent settings, else those drawn for the target branch: near the truth when the input branch did little."""
+    return known_settings(metadata, chain) or branch_settings(metadata.get("target", []), chain)
+
+
+def true_eq_db(metadata: Mapping, sample_rate: float, frequency_hz: np.ndarray) -> np.ndarray:
+    """What equalisation leads from input to target: the target branch's response minus the input branch's, dB."""
+    target, source = (
+        response_db([s for s in metadata.get(branch, []) if s["step"] == "effect"], sample_rate, frequency_hz)
+        for branch in ("target", "input")
+    )
+    return target - source
