@@ -86,6 +86,27 @@ def _members(view: CorpusView) -> list[str]:
     return [f"{half}.{branch}.{extension}" for branch in kept for half in HALVES]
 
 
+def _features(view: CorpusView) -> list[dict[str, Any]]:
+    """Columns for `datasets`: audio as bytes (cast a column to ``Audio()`` to have it decoded), and of the JSON the fields that
+    every sample has; guessed from the first samples, the recipe's type would fit no other."""
+    text = [{"name": n, "dtype": "string"} for n in ("key", "split", "source", "group", "label", "licence", "attribution")]
+    augmentation = [{"name": n, "dtype": "float64"} for n in ("pitch_cents", "tempo")]
+    branches = [b for b in ("input", "target") if any(f".{b}." in m for m in _members(view))]
+    metrics = [{"name": f"{b}_{m}", "dtype": "float64"} for b in branches for m in ("lufs", "peak_dbfs")]
+    fields = [
+        *text,
+        {"name": "sample_rate", "dtype": "int64"},
+        {"name": "augmentation", "struct": augmentation},
+        *([{"name": "metrics", "struct": metrics}] if metrics else []),
+    ]
+    return [
+        *({"name": m, "dtype": "binary"} for m in _members(view)),
+        {"name": "json", "struct": fields},
+        {"name": "__key__", "dtype": "string"},
+        {"name": "__url__", "dtype": "string"},
+    ]
+
+
 def _readme(view: CorpusView, shards: dict[str, list[dict]], sources: list[dict]) -> str:
     manifest, segment = view.manifest, view.manifest["segment"]
     header = {
@@ -95,6 +116,7 @@ def _readme(view: CorpusView, shards: dict[str, list[dict]], sources: list[dict]
         "license": "other",
         "license_name": "per-source",
         "size_categories": [_size_category(sum(s["samples"] for listed in shards.values() for s in listed))],
+        "dataset_info": {"features": _features(view)},
         "configs": [
             {
                 "config_name": "default",

@@ -107,7 +107,7 @@ def sample_html(view: CorpusView, row: dict[str, Any]) -> str:
         loudness = f"{lufs:.1f} LUFS" if lufs is not None else "silent"
         cells.append(
             f"<div>{spectrogram(wave.mean(1), rate)}{audio(data, kind, spoken)}"
-            f"<small>{escape(title)}, pair {loudness}</small></div>"
+            f"<small>{escape(title)}, {loudness} (both halves)</small></div>"
         )
     parts = ", ".join(p["recording"] for p in document["parts"])
     recipe = escape(json.dumps({k: document[k] for k in ("augmentation", "input", "target") if k in document}, indent=1))

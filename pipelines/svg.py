@@ -18,6 +18,8 @@ def number(value: float) -> str:
         return "0"
     if abs(value) >= 10000:
         return f"{value / 1000:.3g}k"
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
     return f"{value:.3g}"
 
 
