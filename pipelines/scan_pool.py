@@ -15,10 +15,12 @@ from typing import Any
 
 _AHEAD = 16  # tasks waiting per worker
 _TRIES = 2
+_START_SECONDS = 300.0  # imports from a slow disk
 
 
 def _work(function: Callable, pipe: Connection) -> None:
-    """A worker: one task in, one result out, until the pipe closes."""
+    """A worker: says that it is ready, then one task in, one result out, until the pipe closes."""
+    pipe.send(None)
     while True:
         try:
             task = pipe.recv()
@@ -34,10 +36,11 @@ class _Worker:
         self.process.start()
         theirs.close()
         self.job: list | None = None  # [index, payload, tries]
-        self.started = 0.0
+        self.ready = False
+        self.deadline = 0.0
 
-    def give(self, job: list) -> None:
-        self.job, self.started = job, time.monotonic()
+    def give(self, job: list, seconds: float) -> None:
+        self.job, self.deadline = job, time.monotonic() + (seconds if self.ready else _START_SECONDS)
         self.pipe.send(job[1])
 
     def stop(self) -> None:
@@ -106,22 +109,29 @@ class WorkerPool:
                 self._workers.append(worker)
             if worker is None:
                 break
-            worker.give(waiting.popleft())
+            worker.give(waiting.popleft(), self._task_seconds)
         busy = [w for w in self._workers if w.job is not None]
         if not busy:
             return
-        patience = min(w.started for w in busy) + self._task_seconds - time.monotonic()
+        patience = min(w.deadline for w in busy) - time.monotonic()
         ready = wait([w.pipe for w in busy], timeout=max(0.05, min(patience, 3600.0)))
         for worker in busy:
             if worker.pipe in ready:
-                try:
-                    done[worker.job[0]] = worker.pipe.recv()
-                    worker.job = None
-                except (EOFError, OSError):
-                    worker.process.join()
-                    self._lost(worker, f"crashed: the decoder died with status {worker.process.exitcode}", waiting, done)
-            elif time.monotonic() - worker.started > self._task_seconds:
+                self._receive(worker, waiting, done)
+            elif time.monotonic() > worker.deadline:
                 self._lost(worker, f"hung: no end after {self._task_seconds:g} s", waiting, done)
+
+    def _receive(self, worker: _Worker, waiting: deque, done: dict) -> None:
+        try:
+            result = worker.pipe.recv()
+        except (EOFError, OSError):
+            worker.process.join()
+            self._lost(worker, f"crashed: the decoder died with status {worker.process.exitcode}", waiting, done)
+            return
+        if worker.ready:
+            done[worker.job[0]], worker.job = result, None
+        else:  # its clock starts now
+            worker.ready, worker.deadline = True, time.monotonic() + self._task_seconds
 
     def _lost(self, worker: _Worker, reason: str, waiting: deque, done: dict) -> None:
         """Replace a worker; its task is tried once more before it is given up."""

@@ -1,0 +1,12 @@
+"""A task for worker processes that dies or hangs when told to; a module of its own, so that workers start fast."""
+
+import os
+import time
+
+
+def misbehave(task: str) -> str:
+    if task == "die":
+        os._exit(11)
+    if task == "hang":
+        time.sleep(60)
+    return task.upper()
