@@ -29,6 +29,7 @@ STYLE = {
     "xtick.color": "#555b63",
     "ytick.color": "#555b63",
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e3e6ea",
     "grid.linewidth": 0.8,
     "legend.frameon": True,

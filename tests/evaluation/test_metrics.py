@@ -167,3 +167,11 @@ def test_smoothing_keeps_a_flat_spectrum_and_averages_within_the_band():
     touched = frequency[smooth > 1e-9]
     assert touched.min() == pytest.approx(5000 / 2**0.5, abs=10)
     assert touched.max() == pytest.approx(5000 * 2**0.5, abs=10)
+
+
+@pairs
+def test_mr_stft_is_the_training_loss(rate, output, target):
+    from stylefx.differentiable.losses import MultiResolutionSTFTLoss
+
+    loss = float(MultiResolutionSTFTLoss()(tensor(output), tensor(target)))
+    assert metrics.mr_stft(output, target) == pytest.approx(loss, rel=1e-6)

@@ -110,6 +110,7 @@ def _draw(path: Path, results: dict) -> None:
             axis.set_xticks(place, [f"{r / 1000:g}" for r in RATES_HZ])
             axis.set_ylim(bottom=0)
             axis.set(xlabel="Sample rate (kHz)", ylabel=label)
+        axes[0].set_ylim(top=max(1.06, axes[0].get_ylim()[1]))
         axes[0].axhline(1, linestyle=":", color="#9aa0a8")
         axes[0].set_title("Transfer at each rate")
         axes[1].set_title("Does the prediction depend on the rate?")
