@@ -117,13 +117,8 @@ class ActivityTracks:
         self.starts = np.concatenate([[0], np.cumsum(np.concatenate([*lengths, np.empty(0, np.int32)]), dtype=np.int64)])
         self._codes = np.fromfile(self._path, np.uint8) if total <= _IN_MEMORY else None
 
-    def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Codes of these recordings, joined, and how many each has."""
-        counts = self.starts[rows + 1] - self.starts[rows]
-        index = np.repeat(self.starts[rows] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts) + np.arange(counts.sum())
+    def codes(self) -> np.ndarray:
+        """All codes, uint8. A file is mapped anew each time, so that the pages of the last use can go."""
         if self._codes is not None:
-            return self._codes[index], counts
-        if not len(index):
-            return np.empty(0, np.uint8), counts
-        mapped = np.memmap(self._path, np.uint8, "r")  # opened anew, so that the pages of the last call can go
-        return np.asarray(mapped[index]), counts
+            return self._codes
+        return np.asarray(np.memmap(self._path, np.uint8, "r"))

@@ -14,10 +14,11 @@ import pyarrow as pa
 from pipelines import filters, split
 from pipelines.manifest import Manifest
 from pipelines.plan_catalog import ActivityTracks, Recordings, read_recordings
+from pipelines.plan_energy import EnergyLine
 from pipelines.plan_file import PlanWriter, plan_meta, plan_overview
 from pipelines.plan_growth import check_growth, check_splits, splits_of
 from pipelines.plan_order import Quota, Spill, check_room, quotas
-from pipelines.plan_place import SEGMENT, TOO_SHORT, EnergyLine, blocks_of_tapes, longest_read, place_segments
+from pipelines.plan_place import SEGMENT, TOO_SHORT, blocks_of_tapes, longest_read, place_segments
 from pipelines.plan_rows import Rows
 from pipelines.plan_summary import PlanSummary
 from pipelines.plan_tapes import Tapes, corpus_frames, first_repeated, make_tapes

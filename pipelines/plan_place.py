@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.activity import CODE_POWER
 from pipelines.distributions import map_words
 from pipelines.manifest import Manifest
-from pipelines.plan_catalog import ActivityTracks, Recordings
+from pipelines.plan_catalog import ActivityTracks
+from pipelines.plan_energy import EnergyLine
 from pipelines.plan_hash import segment_hashes, words
 from pipelines.plan_tapes import Tapes
 from stylefx.corpus.schema import SPLITS
@@ -75,26 +75,6 @@ def blocks_of_tapes(tapes: Tapes, tracks: ActivityTracks) -> list[tuple[int, int
     return out
 
 
-class EnergyLine:
-    """Energy up to any position on the line of some tapes laid end to end (frames at the corpus' rate)."""
-
-    def __init__(self, tapes: Tapes, a: int, b: int, recordings: Recordings, tracks: ActivityTracks, corpus_rate: int):
-        members = slice(tapes.first[a], tapes.first[b])
-        rows = tapes.member_row[members]
-        codes, counts = tracks.gather(rows)
-        begin = tapes.member_begin[members]
-        end = tapes.member_begin[tapes.first[a] + 1 : tapes.first[b] + 1]
-        place = np.arange(len(codes)) - np.repeat(np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
-        step = recordings.window_frames[rows] * (corpus_rate / np.maximum(recordings.sample_rate[rows], 1))
-        at = np.minimum(np.repeat(begin, counts) + place * np.repeat(step, counts), np.repeat(end, counts))
-        self._at = np.append(at, float(tapes.member_begin[tapes.first[b]]))
-        self._energy = np.concatenate([[0.0], np.cumsum(CODE_POWER[codes] * np.diff(self._at))])
-
-    def mean_power(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        energy = np.interp(np.concatenate([start, end]), self._at, self._energy)
-        return (energy[len(start) :] - energy[: len(start)]) / np.maximum(end - start, 1)
-
-
 def place_segments(
     manifest: Manifest, tapes: Tapes, a: int, b: int, split_code: np.ndarray, line: EnergyLine
 ) -> tuple[np.ndarray, dict[str, int]]:
@@ -102,7 +82,7 @@ def place_segments(
     segment, threshold = manifest.segment, manifest.segment.activity_threshold
     move = max(1, segment.half_frames // _MOVES_PER_HALF)
     ids = np.arange(a, b)
-    begin, length = tapes.begin[a:b], tapes.frames[a:b]
+    length = tapes.frames[a:b]
     position, index = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int64)
     tried = np.zeros(len(ids), bool)
     alive = np.arange(len(ids))
@@ -112,9 +92,7 @@ def place_segments(
     while len(alive):
         alive = alive[position[alive] + read[alive] <= length[alive]]
         tried[alive] = True
-        start = begin[alive] + position[alive]
-        middle, end = start + read[alive] // 2, start + read[alive]
-        power = np.minimum(line.mean_power(start, middle), line.mean_power(middle, end))
+        power = line.weaker_half(alive, position[alive], read[alive])
         good = alive[power > threshold]
         found = np.empty(len(good), SEGMENT)
         found["order"], found["tape"], found["index"], found["start"] = order[good], ids[good], index[good], position[good]
