@@ -1,0 +1,72 @@
+"""Several processes compute what one does, and when one is lost all end and the run goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.training.conftest import go, losses, small
+
+pytestmark = pytest.mark.xdist_group("distributed")
+
+
+def torchrun(config, folder: Path, run: Path, *extra: str, processes: int = 2) -> subprocess.Popen:
+    """The command a person would type."""
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command += ["-m", "stylefx.cli", "train", str(path), "--out", str(run), *extra]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started (Linux)."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(entry.parent.name))
+    return sorted(found)
+
+
+def numbers(run: Path, kind: str, names: tuple[str, ...]) -> list[float]:
+    return [dict(row)[n] for row in losses(run) if dict(row)["kind"] == kind for n in names]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the ranks in /proc")
+def test_two_processes_equal_one_and_survive_the_loss_of_a_rank(corpus, tmp_path):
+    """Same global batch: equal losses and metrics to float tolerance; a killed rank ends all, with a sentence; one process
+    goes on where two stopped, and the whole still equals the undisturbed run of one process."""
+    config = small(corpus, steps=24, checkpoints__every_steps=4, validation__every_steps=8, threads=1)
+    go(config, tmp_path / "one")
+    process = torchrun(config, tmp_path, tmp_path / "two", "steps=400")
+    journal, deadline = tmp_path / "two/metrics.jsonl", time.monotonic() + 150
+    while time.monotonic() < deadline and (not journal.exists() or len(journal.read_text().splitlines()) < 10):
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.02)
+    ranks = children(process.pid)
+    assert len(ranks) == 2
+    os.kill(ranks[1], signal.SIGKILL)
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode != 0
+    assert not [pid for pid in ranks if Path(f"/proc/{pid}").exists()]
+    assert "--resume" in output
+    (tmp_path / "output").write_text(output)
+    assert "error: rank 0 lost another rank" in output
+    go(config, tmp_path / "two", resume=True)
+    train = [numbers(tmp_path / run, "train", ("loss", "mr_stft", "l1")) for run in ("one", "two")]
+    assert train[1] == pytest.approx(train[0], rel=2e-3)
+    assert train[1][:9] == pytest.approx(train[0][:9], rel=1e-4)
+    held_out = [numbers(tmp_path / run, "validation", ("mr_stft", "input_mr_stft")) for run in ("one", "two")]
+    assert held_out[1] == pytest.approx(held_out[0], rel=2e-3)
