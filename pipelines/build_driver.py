@@ -20,6 +20,7 @@ from pipelines.sources import source_root
 from stylefx.errors import DamageError, IncompleteError, StylefxError, UserError
 
 _ANONYMOUS_DEATHS = 3  # of one shard's workers, outside any sample
+_DEATHS_IN_A_ROW = 8
 _TICK_S = 0.5
 _KEPT_REASONS = 20
 _SHARD_S, _SAMPLE_S = 120.0, 30.0
@@ -37,6 +38,7 @@ class Driver:
         self._attempts: Counter[str] = Counter()
         self._strikes: Counter[str] = Counter()
         self._anonymous: Counter[str] = Counter()
+        self._in_a_row = 0
         self._given_up: list[str] = []
         self._error: Exception | None = None
         self._manifest = json.dumps(job.manifest.to_dict())
@@ -139,6 +141,7 @@ class Driver:
     def _commit(self, report: dict[str, Any]) -> None:
         summary, shard = self._job.summary, committed(report)
         self._job.done[shard.name] = shard
+        self._in_a_row = 0
         summary.rendered_shards += 1
         summary.worker_s += shard.wall_s
         summary.environments[shard.environment_digest] += 1
@@ -173,7 +176,13 @@ class Driver:
                 journal.quarantine(storage, task.name, {**dict(task.skip), key: reason})
         else:
             self._anonymous[task.name] += 1
+            self._in_a_row += 1
             self._job.progress.say(f"{task.name}: a worker died outside any sample ({how})")
+            if self._in_a_row >= _DEATHS_IN_A_ROW and self._error is None:
+                self._error = IncompleteError(
+                    f"{self._in_a_row} workers in a row died outside any sample ({how}); "
+                    "look at memory and installation of the nodes, then run the same command again"
+                )
             if self._anonymous[task.name] >= _ANONYMOUS_DEATHS:
                 self._given_up.append(task.name)
                 return

@@ -15,7 +15,7 @@ from pipelines.plan_estimate import estimate
 from pipelines.plan_summary import PlanSummary
 from pipelines.scan import scan
 from pipelines.shard import local_plan
-from pipelines.storage import LocalStorage, Storage, open_storage
+from pipelines.storage import LocalStorage, Storage, explained, open_storage
 from stylefx.corpus.schema import catalog_file, plan_file
 from stylefx.errors import UserError
 
@@ -63,6 +63,7 @@ def prepare(
                 "restore it, build into another folder with --out, or add recordings with --grow"
             )
     with ExitStack() as stack:
+        stack.enter_context(explained(storage.where, "catalog and plan"))
         folder = _folder(storage, stack)
         earlier = [_files(storage, folder, number) for number in range(generation)]
         catalog, plan = folder / catalog_file(generation), folder / plan_file(generation)

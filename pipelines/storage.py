@@ -118,6 +118,8 @@ class LocalStorage(Storage):
     def __init__(self, root: str | Path):
         self.root = Path(root).absolute()
         self.where = str(self.root)
+        if self.root.exists() and not self.root.is_dir():
+            raise UserError(f"{self.where} is a file; a corpus is a folder or a URL, choose another --out")
 
     def path(self, name: str) -> Path:
         if name.startswith("/") or ".." in name.split("/"):

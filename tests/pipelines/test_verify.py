@@ -1,0 +1,228 @@
+"""verify finds every damage and names shard and sample; what it drops, the next build makes again."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from pipelines.storage import LocalStorage
+from pipelines.verify_deep import within_one_step
+from pipelines.verify_run import drop, run_verify
+from stylefx.errors import DamageError, UserError
+from tests.pipelines.build_corpora import hashes, manifest_for, run_build, write_sources
+
+SHARD = "train/train-000000"
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory) -> Path:
+    return write_sources(tmp_path_factory.mktemp("sources") / "voices", speakers=3, seconds=6.0)
+
+
+@pytest.fixture(scope="module")
+def reference(sources, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("reference") / "corpus"
+    run_build(manifest_for(sources, out), executor="direct")
+    return out
+
+
+@pytest.fixture
+def corpus(reference, tmp_path) -> Path:
+    return shutil.copytree(reference, tmp_path / "corpus")
+
+
+def findings(corpus: Path) -> list[str]:
+    return [str(f) for f in run_verify(LocalStorage(corpus)).findings]
+
+
+def members(corpus: Path) -> list[tarfile.TarInfo]:
+    with tarfile.open(corpus / f"{SHARD}.tar") as tar:
+        return tar.getmembers()
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def test_an_undamaged_corpus_has_no_findings(reference):
+    report = run_verify(LocalStorage(reference), deep_share=1.0)
+    assert report.findings == []
+    assert report.missing == []
+    assert report.rendered_again == report.samples > 20
+    assert report.level == "bytes (same environment)"
+    assert report.groups == 3
+    assert report.contents >= 15
+
+
+@pytest.mark.parametrize("place", ["data", "header", "padding", "end"])
+def test_a_flipped_byte_is_traced_to_its_sample(sources, reference, corpus, place):
+    member = members(corpus)[7]
+    path = corpus / f"{SHARD}.tar"
+    at = {
+        "data": member.offset_data + member.size // 2,
+        "header": member.offset + 3,
+        "padding": member.offset_data + member.size,
+        "end": path.stat().st_size - 1,
+    }[place]
+    assert place != "padding" or member.size % 512
+    flip(path, at)
+    found = findings(corpus)
+    assert found
+    assert all(f.startswith(SHARD) for f in found)
+    if place != "end":
+        assert member.name.split(".")[0] in " ".join(found)
+    storage = LocalStorage(corpus)
+    assert drop(storage, run_verify(storage)) == [SHARD]
+    run_build(manifest_for(sources, corpus), executor="direct")
+    assert hashes(corpus) == hashes(reference)
+    assert findings(corpus) == []
+
+
+def test_every_single_flipped_byte_of_a_tar_is_found(corpus):
+    """Bytes drawn over the whole file: headers, data, padding, end mark."""
+    path = corpus / f"{SHARD}.tar"
+    good = path.read_bytes()
+    for at in np.random.default_rng().integers(0, len(good), 40):
+        flip(path, int(at))
+        assert findings(corpus), at
+        path.write_bytes(good)
+
+
+def cut(corpus: Path) -> None:
+    end = members(corpus)[5].offset
+    with open(corpus / f"{SHARD}.tar", "r+b") as file:
+        file.truncate(end)
+
+
+def swap_sidecar(corpus: Path) -> None:
+    shutil.copy(corpus / "train/train-000001.json", corpus / f"{SHARD}.json")
+
+
+def swap_member(corpus: Path) -> None:
+    """Two members change places: the names stay right, the offsets do not."""
+    path = corpus / f"{SHARD}.tar"
+    with tarfile.open(path) as tar:
+        files = [(m, tar.extractfile(m).read()) for m in tar]
+    files[0], files[1] = files[1], files[0]
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for info, data in files:
+            tar.addfile(info, io.BytesIO(data))
+
+
+def edit_table(corpus: Path) -> None:
+    path = corpus / f"{SHARD}.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.slice(0, table.num_rows - 1), path)
+
+
+def edit_index(corpus: Path) -> None:
+    index = json.loads((corpus / "index.json").read_text())
+    index["shards"][0]["sha256"] = "0" * 64
+    (corpus / "index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut, f"{SHARD}: .*the tar ends at byte|{SHARD}.tar has"),
+        (lambda c: (c / f"{SHARD}.tar").unlink(), f"{SHARD}.tar is missing"),
+        (lambda c: (c / f"{SHARD}.parquet").unlink(), f"{SHARD}.parquet is missing"),
+        (lambda c: (c / f"{SHARD}.json").unlink(), f"{SHARD}: the shard is gone, index.json lists it"),
+        (lambda c: (c / f"{SHARD}.json").write_text("{"), f"{SHARD}.json is not a sidecar"),
+        (swap_sidecar, "another manifest or plan"),
+        (swap_member, "lies at"),
+        (edit_table, "table .* is not what was committed|is not in the table"),
+        (edit_index, "index.json and the sidecar state different sha256"),
+        (lambda c: (c / "index.json").write_text("{"), "index.json is damaged"),
+    ],
+)
+def test_each_damage_is_found_and_named(corpus, damage, message):
+    import re
+
+    damage(corpus)
+    found = findings(corpus)
+    assert any(re.search(message, f) for f in found), found
+
+
+def test_groups_and_audio_on_two_sides_are_found(reference, corpus, monkeypatch):
+    """A plan that puts one group, and one recording's content, into two splits."""
+    from dataclasses import replace
+
+    from pipelines import verify_sides
+
+    real = verify_sides.read_shard
+
+    def read(path, number):
+        samples = real(path, number)
+        if samples[0].split == "val":
+            part = real(path, 0)[0].parts[0]
+            samples[0] = replace(samples[0], group="voices/speaker-0", parts=(part,))
+        return samples
+
+    monkeypatch.setattr(verify_sides, "read_shard", read)
+    found = " ".join(findings(corpus))
+    assert "group 'voices/speaker-0' is in train and val" in found
+    assert "audio '" in found
+
+
+def test_deep_verification_finds_a_sample_that_its_recipe_does_not_give(sources, tmp_path, monkeypatch):
+    """A corpus whose hashes are all right, but whose audio was rendered with another gain."""
+    from pipelines import render
+
+    real = render.protect
+    monkeypatch.setattr(render, "protect", lambda audio, steps, bits: real(audio * np.float32(0.9), steps, bits))
+    run_build(manifest_for(sources, tmp_path / "corpus"), executor="direct")
+    monkeypatch.setattr(render, "protect", real)
+    assert run_verify(LocalStorage(tmp_path / "corpus")).findings == []
+    report = run_verify(LocalStorage(tmp_path / "corpus"), deep_share=0.5, seed=3)
+    assert report.rendered_again > 3
+    assert len(report.findings) == report.rendered_again
+    assert "differs from what its recipe gives, in the same environment" in str(report.findings[0])
+
+
+@pytest.mark.parametrize(("steps", "share", "same"), [(1, 1.0, True), (2, 0.00005, True), (2, 0.01, False)])
+def test_the_level_between_environments_is_one_step_for_9999_in_10000(steps, share, same):
+    rng = np.random.default_rng(0)
+    a = rng.integers(-1000, 1000, 100_000).astype(np.int16)
+    b = a + (steps * (rng.random(a.size) < share)).astype(np.int16)
+    files = []
+    for audio in (a, b):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, audio, 24000, format="FLAC", subtype="PCM_16")
+        files.append(buffer.getvalue())
+    assert (within_one_step(*files) == "") == same
+
+
+def test_what_is_no_corpus_is_said_to_be_none(tmp_path):
+    with pytest.raises(UserError, match="holds no corpus"):
+        run_verify(LocalStorage(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["plan-0000.parquet", "catalog-0000.parquet"])
+def test_a_damaged_plan_is_no_traceback(corpus, name):
+    (corpus / name).write_bytes(b"PAR1 nonsense PAR1")
+    if name.startswith("plan"):
+        with pytest.raises((UserError, DamageError)):
+            run_verify(LocalStorage(corpus))
+    else:
+        assert findings(corpus) == []
+
+
+def test_a_table_of_another_shape_is_refused():
+    from pipelines.verify import read_rows
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"key": ["a"]}), sink)
+    with pytest.raises(DamageError, match="cannot be read"):
+        read_rows(sink.getvalue().to_pybytes())
