@@ -80,6 +80,9 @@ class DifferentiableChain(nn.Module):
             raise UserError(f"the chain has {len(self._twins)} effects, the settings have {len(settings)}")
         if audio.dtype not in (torch.float32, torch.float64):
             audio = audio.float()
+        # Elsewhere the look would make the host wait for the device.
+        if audio.device.type == "cpu" and not torch.compiler.is_compiling() and not math.isfinite(audio.detach().sum()):
+            raise UserError("audio contains NaN or infinite samples; repair or drop the recording")
         # Rounding to half precision would cost more than the effects' whole error budget.
         with torch.autocast(audio.device.type, enabled=False):
             for twin, slot, entry in zip(self._twins, self.chain.slots, settings, strict=True):
@@ -101,13 +104,12 @@ class DifferentiableChain(nn.Module):
         unknown = [name for name in entry if name not in names]
         if unknown:
             raise UserError(f"{effect.name} has no parameter {unknown[0]!r}; it has {', '.join(names)}")
-        dtype, values = state_dtype(audio.device), {}
+        items, dtype, values = audio.shape[0], state_dtype(audio.device), {}
         for p in effect.parameters:
             value = torch.as_tensor(entry.get(p.name, p.default), dtype=dtype, device=audio.device)
-            if value.shape not in ((), (1,), (audio.shape[0],)):
-                shape = tuple(value.shape)
+            if value.shape not in ((), (1,), (items,)):
                 raise UserError(
-                    f"{effect.name}: {p.name} has the shape {shape}; give one value for each of {audio.shape[0]} items"
+                    f"{effect.name}: {p.name} has the shape {tuple(value.shape)}; give one value for each of {items} items"
                 )
-            values[p.name] = value.expand(audio.shape[0])
+            values[p.name] = value.expand(items)
         return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -13,6 +14,7 @@ from stylefx.differentiable.operators.biquads import biquads
 from stylefx.differentiable.operators.frequency import TIME_CONSTANTS, fft_length, filter_spectrum
 from stylefx.differentiable.operators.sections import digital_coefficients, slowest_time_constant, warped_sections
 from stylefx.differentiable.registry import Twin, twin_of
+from stylefx.effects.biquad import clamp_cutoff, prototype
 from stylefx.effects.parametric_eq import ParametricEq
 
 MAX_PADDING = 1 << 17  # samples of zeros beyond which the recursion is the better choice, unless the audio is longer
@@ -70,11 +72,18 @@ def band_sections(effect: ParametricEq, settings: Mapping[str, Tensor], sample_r
 
 @lru_cache(maxsize=64)
 def worst_padding(bands: tuple, parameters: tuple, sample_rate: float) -> int:
-    """``padding`` of the slowest settings within the parameters' ranges."""
+    """``padding`` of the slowest settings within the parameters' ranges. In plain numbers, which a tracer sees as constants."""
     ranges = {p.name: (p.minimum, p.maximum) for p in parameters}
-    slowest = 0
+    slowest = 0.0
     for name, kind, _, _ in bands:
         corners = itertools.product(ranges.get(f"{name}_gain_db", (0.0,)), ranges[f"{name}_cutoff_hz"], ranges[f"{name}_q"])
-        gain, cutoff, q = torch.tensor(list(corners), dtype=torch.float64).unbind(-1)
-        slowest = max(slowest, padding(warped_sections(kind, gain, cutoff, q, sample_rate)))
-    return slowest
+        for gain_db, cutoff_hz, q in corners:
+            k = math.tan(math.pi * clamp_cutoff(cutoff_hz, sample_rate) / sample_rate)
+            d2, d1, d0 = (c * p for c, p in zip(prototype(kind, gain_db, q)[1], (1.0, k, k * k)))
+            inside = d1 * d1 - 4.0 * d0 * d2
+            if inside < 0.0:
+                log_radius = 0.5 * math.log1p(-2.0 * d1 / (d0 + d1 + d2))
+            else:
+                log_radius = math.log1p(-(2.0 * min(d0, d2) + 4.0 * d0 * d2 / (d1 + math.sqrt(inside))) / (d0 + d1 + d2))
+            slowest = max(slowest, -1.0 / log_radius)
+    return int(TIME_CONSTANTS * slowest) + 1

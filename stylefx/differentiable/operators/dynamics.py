@@ -36,9 +36,10 @@ def dynamics(audio: Tensor, law: Tensor, sign: float, form: str | None = None) -
     threshold, slope, knee, limit, rise, fall, makeup = law.unsqueeze(1).unbind(-1)
     level = DB_PER_NEPER * torch.log(audio.abs().amax(1).clamp(min=FLOOR))
     over = sign * (level - threshold)
+    knee = knee.clamp(min=1e-6)  # a hard knee must not divide by zero, and has no gradient
     inside = torch.minimum((over + 0.5 * knee).clamp(min=0.0), knee)
-    # Inside the knee a parabola, above it the line; the first argument keeps a hard knee from dividing by zero.
-    height = inside.square() / (2.0 * knee).clamp(min=1e-30) + (over - 0.5 * knee).clamp(min=0.0)
+    # Inside the knee a parabola, above it the line.
+    height = inside.square() / (2.0 * knee) + (over - 0.5 * knee).clamp(min=0.0)
     reduction = torch.minimum(slope * height, limit)
     smooth = smooth_reduction(reduction, rise, fall, sign, form)
     gain = torch.exp((makeup - smooth) / DB_PER_NEPER)

@@ -81,9 +81,13 @@ def _frames(signals: Tensor, window: Tensor) -> Tensor:
     return padded.unfold(-1, 2 * half, half) * window
 
 
+def compiled_here(spectrum: Tensor) -> bool:
+    return spectrum.device.type == "cpu"
+
+
 def _distances(x: Tensor, y: Tensor, linear: float, logarithmic: float, sides: int) -> Tensor:
     """Weighted sums per row of spectra (rows, frames, bins); the first ``sides`` of them become their gradients."""
-    if x.device.type == "cpu":
+    if compiled_here(x):
         sums = x.new_empty(x.shape[0] * x.shape[1], dtype=torch.float64)
         real = [torch.view_as_real(s).view(len(sums), -1).numpy() for s in (x, y)]
         for_rows(distance_frames, len(sums), *real, linear, logarithmic, sides, sums.numpy())

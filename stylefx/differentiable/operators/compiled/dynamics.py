@@ -118,7 +118,6 @@ def _levels(side, size, level):
         for i in range(size):
             level[i] = _DB_PER_NEPER * math.log(max(side[i], FLOOR))
         return
-    bits = side.view(np.int32)
     low = np.float32(FLOOR)
     split = np.empty(BLOCK, np.float32)
     split_bits = split.view(np.int32)
@@ -219,5 +218,5 @@ def _side_adjoint(wanted, audio, side, start, size, d_audio):
     for c in range(channels):
         for i in range(size):
             x = audio[c, start + i]
-            if abs(x) == side[i]:
-                d_audio[c, start + i] += math.copysign(wanted[i], x) if x != 0.0 else 0.0
+            sign = 1.0 if x == side[i] else (-1.0 if x == -side[i] else 0.0)  # of the loudest channel, else 0
+            d_audio[c, start + i] += sign * wanted[i]
