@@ -22,7 +22,7 @@ import numpy as np
 
 from stylefx.audio.loudness import integrated_lufs
 from stylefx.errors import UserError
-from stylefx.evaluation.spectra import magnitude_frames, mel_filters, power_frames
+from stylefx.evaluation.spectra import magnitude_frames, power_frames, sparse_mel_filters
 
 MR_STFT_SIZES = (32, 128, 512, 2048, 8192, 32768)
 MSD_FRAME = 65536
@@ -101,7 +101,9 @@ def mel_magnitudes(audio: np.ndarray, sample_rate: float) -> np.ndarray:
     Frames are centred, as in auraloss: 65536 samples give two, 131072 three. At 24 kHz a frame lasts 2.73 s.
     """
     magnitude = magnitude_frames(audio, MSD_FRAME, MSD_FRAME)
-    return magnitude @ mel_filters(float(sample_rate), MSD_FRAME, MSD_MELS).T
+    channels, frames, bins = magnitude.shape
+    mel = sparse_mel_filters(float(sample_rate), MSD_FRAME, MSD_MELS) @ magnitude.reshape(-1, bins).T
+    return mel.T.reshape(channels, frames, MSD_MELS)
 
 
 def msd(output: np.ndarray, target: np.ndarray, sample_rate: float) -> float:
