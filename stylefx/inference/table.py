@@ -16,7 +16,8 @@ def settings_table(style: StyleSettings) -> str:
         spread = about.get("curve_spread_db", {}).get(effect.name)
         agree = "" if spread is None else f"  (curve +-{spread:.1f} dB over {about['windows']} windows)"
         lines.append(f"{effect.name}{bypass}{mix}{agree}")
-        spans = about.get("span_10_90", {}).get(effect.name, {})
+        # Spans are those of the prediction; refined settings have left them.
+        spans = {} if "refine" in style.about else about.get("span_10_90", {}).get(effect.name, {})
         rows = _band_rows(effect, entry["settings"]) if hasattr(effect, "bands") else _rows(effect, entry["settings"], spans)
         lines += [f"  {row}" for row in rows]
         lines += [
