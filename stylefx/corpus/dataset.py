@@ -80,6 +80,14 @@ class TrainingSet:
         if weights is None:
             weights = [max(o.total, 1) for o in orders]
         self.order = Mixture(orders, weights, seed)
+        for corpus, shards in zip(self.corpora, self.shards, strict=True):
+            limit = corpus.store.limit_bytes
+            needed = 2 * window * max((s.bytes for s in shards), default=0)
+            if limit is not None and needed > limit:
+                raise UserError(
+                    f"two windows of {window} shards of {corpus.store} are up to {needed / 1e9:.1f} GB, the cache holds "
+                    f"{limit / 1e9:.1f} GB; enlarge data.cache_gb or lower data.window_shards"
+                )
         self.half_frames = min(c.half_frames for c in corpora)
         if crop is None and any(c.half_frames != self.half_frames for c in corpora):
             self.crop = self.half_frames  # corpora of unequal halves share the shortest

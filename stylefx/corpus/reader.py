@@ -10,7 +10,7 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import soundfile as sf
 
+from stylefx.corpus.remote import RemoteStore, is_url
 from stylefx.corpus.schema import FORMAT, FORMAT_VERSION, INDEX_FILE, STATUS_OK
 from stylefx.corpus.store import LocalStore
 from stylefx.errors import DamageError, UserError
@@ -69,19 +70,25 @@ class _Files:
         self._open: OrderedDict[Path, int] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, path: Path, spans: Sequence[tuple[int, int]]) -> list[bytes]:
-        # A duplicate keeps the file readable while another thread evicts the cached descriptor.
+    def read(self, locate: Callable[[], Path], spans: Sequence[tuple[int, int]]) -> list[bytes]:
+        try:
+            fd = self._duplicate(locate())
+        except FileNotFoundError:  # another process removed it from a shared cache just now
+            fd = self._duplicate(locate())
+        try:
+            return [os.pread(fd, size, offset) for offset, size in spans]
+        finally:
+            os.close(fd)
+
+    def _duplicate(self, path: Path) -> int:
+        """A descriptor of our own: the file stays readable while another thread evicts the cached one."""
         with self._lock:
             if path not in self._open:
                 self._open[path] = os.open(path, os.O_RDONLY)
                 if len(self._open) > _FILES_KEPT:
                     os.close(self._open.popitem(last=False)[1])
             self._open.move_to_end(path)
-            fd = os.dup(self._open[path])
-        try:
-            return [os.pread(fd, size, offset) for offset, size in spans]
-        finally:
-            os.close(fd)
+            return os.dup(self._open[path])
 
     def close(self) -> None:
         with self._lock:
@@ -154,8 +161,8 @@ class Corpus:
 
     def _bytes(self, ref: SampleRef, names: Sequence[str]) -> list[bytes]:
         shard = self._by_name[ref.shard]
-        path = self.store.path(f"{shard.name}.tar", shard.sha256)
-        return self._files.read(path, [ref.members[name] for name in names])
+        spans = [ref.members[name] for name in names]
+        return self._files.read(lambda: self.store.path(f"{shard.name}.tar", shard.sha256), spans)
 
     def read(self, ref: SampleRef, names: Sequence[str], start: int = 0, frames: int = -1) -> dict[str, np.ndarray]:
         """The named halves, such as "a.input", as float32 (channels, samples); optionally only ``frames`` from ``start``."""
@@ -188,18 +195,29 @@ class Corpus:
         self.store.close()
 
 
-def open_corpus(path: str | Path, generations: Iterable[int] | None = None) -> Corpus:
+def open_corpus(
+    path: str | Path,
+    generations: Iterable[int] | None = None,
+    cache: str | Path | None = None,
+    cache_bytes: int = 50 * 10**9,
+) -> Corpus:
     """Open a finished corpus; ``generations`` limits it to those numbers.
+
+    ``path`` may be a URL that fsspec reads (s3://, http://, ...): shards are then kept in the folder ``cache``, at most
+    ``cache_bytes`` of them, which all processes of a node share.
 
     Raises UserError when there is no index.json (the build has not finished) or the format is not ours.
     """
-    store = LocalStore(path)
+    if is_url(path):
+        store = RemoteStore(str(path), Path(cache) if cache else None, cache_bytes)
+    else:
+        store = LocalStore(path)
     if not store.exists(INDEX_FILE):
         raise UserError(
             f"{path} has no {INDEX_FILE}: it is not a finished corpus; finish it with stylefx-pipe build, or fix the path"
         )
     try:
-        index = json.loads(store.path(INDEX_FILE).read_text())
+        index = json.loads(store.text(INDEX_FILE))
     except ValueError as error:
         raise DamageError(f"{path}/{INDEX_FILE} is not JSON ({error}); finalise the corpus again") from error
     if index.get("format") != FORMAT or index.get("version") != FORMAT_VERSION:

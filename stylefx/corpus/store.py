@@ -10,6 +10,8 @@ from stylefx.errors import UserError
 class LocalStore:
     """Files of a corpus in a folder. ``path`` takes names relative to the corpus."""
 
+    limit_bytes = None  # nothing is cached
+
     def __init__(self, root: str | Path):
         self.root = Path(root)
 
@@ -25,6 +27,9 @@ class LocalStore:
 
     def exists(self, name: str) -> bool:
         return (self.root / name).is_file()
+
+    def text(self, name: str) -> str:
+        return self.path(name).read_text()
 
     def prefetch(self, files: list[tuple[str, str | None]]) -> None:
         """Nothing to fetch."""

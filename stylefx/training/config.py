@@ -33,6 +33,8 @@ class Data(_Section):
     window_shards: int = Field(8, gt=0)
     workers: int = Field(2, ge=0)
     ahead: int = Field(3, gt=0, description="micro-batches that are read ahead")
+    cache_dir: str | None = Field(None, description="local copies of remote shards; default: ~/.cache/stylefx/shards")
+    cache_gb: float = Field(50.0, gt=0, description="size limit of cache_dir")
     render: Literal["stored", "online"] = "stored"
 
     @model_validator(mode="before")

@@ -23,13 +23,13 @@ FIXED = (
 
 def open_corpora(config: TrainingConfig, state: dict[str, Any] | None = None) -> list[Corpus]:
     """The corpora; a resumed run reads the generations that it began with, and refuses others under the same numbers."""
-    corpora = []
+    corpora, cache = [], {"cache": config.data.cache_dir, "cache_bytes": int(config.data.cache_gb * 1e9)}
     for number, entry in enumerate(config.data.corpora):
         if state is None:
-            corpora.append(open_corpus(entry.path))
+            corpora.append(open_corpus(entry.path, **cache))
             continue
         known = {int(k): v for k, v in state["generations"][number].items()}
-        corpus = open_corpus(entry.path, generations=known)
+        corpus = open_corpus(entry.path, generations=known, **cache)
         if corpus.generations != known:
             raise UserError(f"{entry.path} is not the corpus that the run began with (other digests); start anew")
         corpora.append(corpus)
