@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -181,3 +183,11 @@ def test_two_effects_cannot_share_a_name():
 def test_warming_up_covers_the_palette():
     warm_up()
     warm_up(["gain"])
+
+
+def test_rendering_needs_neither_torch_nor_webdataset():
+    """A render worker must start in a moment."""
+    code = "import sys; from stylefx.effects.registry import effect_names as load; load(); print(HEAVY & set(sys.modules))"
+    code = code.replace("HEAVY", "{'torch', 'webdataset', 'ray'}")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
+    assert done.stdout.strip() == "set()"
