@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipelines.distributions import Quantity
 from pipelines.manifest_chains import AudiomentationsStep, Chains, Level, Model
-from pipelines.manifest_sources import Source
+from pipelines.manifest_sources import Source, without_credentials
 from stylefx.keyed import hex_digest
 
 FORMAT = 1
@@ -158,6 +158,11 @@ class Manifest(Model):
     selection: Selection = Selection()
     shard: Shard = Shard()
     limits: Limits = Limits()
+
+    @field_validator("output")
+    @classmethod
+    def _no_credentials(cls, value: str) -> str:
+        return without_credentials(value)
 
     @model_validator(mode="after")
     def _sources_differ(self) -> Manifest:

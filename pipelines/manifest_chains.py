@@ -37,6 +37,7 @@ class EffectStep(Model):
     probability: float = Field(1.0, ge=0.0, le=1.0)
     config: dict[str, Any] = Field(default_factory=dict)
     settings: dict[str, Quantity] = Field(default_factory=dict)
+    mix: Quantity | None = Field(None, description="share of the processed signal, 0 to 1; default: 1")
     drawn_by: str | None = Field(None, description="a joint draw: deepafx-st-eq, deepafx-st-compressor, deepafx-st-expander")
 
 

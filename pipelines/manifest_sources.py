@@ -51,6 +51,13 @@ class Columns(Model):
     attribution: str | None = None
 
 
+def without_credentials(value: str) -> str:
+    """Refuse user:password@ in an address: it would end in catalogs, plans and messages."""
+    if re.search(r"://[^/]*@", value):
+        raise ValueError("the address carries credentials; put them into the environment instead")
+    return value
+
+
 class Source(Model):
     """A folder, a file list (.csv, .tsv, .jsonl), an archive (.tar, .tar.gz, .zip; WebDataset tars too) or a URL of these."""
 
@@ -67,3 +74,8 @@ class Source(Model):
     weight: float = Field(1.0, gt=0.0)
     split: Literal["train", "val", "test"] | None = Field(None, description="puts the whole source into one split")
     url: str | None = Field(None, description="where people find the data; for the corpus' card")
+
+    @field_validator("path", "root", "url")
+    @classmethod
+    def _no_credentials(cls, value: str | None) -> str | None:
+        return value if value is None else without_credentials(value)

@@ -62,10 +62,22 @@ def resolve_chains(manifest: Manifest) -> Chains:
         raise UserError("the chains have neither a target nor styles; give one of them")
     for where, steps in branches(chains):
         check_steps(where, steps, manifest.segment.sample_rate)
+    _check_extra(manifest)
     labels = [s.label for s in chains.styles or ()]
     if len(set(labels)) < len(labels):
         raise UserError(f"two styles have the same label ({', '.join(labels)}); make them differ")
     return chains
+
+
+def _check_extra(manifest: Manifest) -> None:
+    """UserError for a further augmentation that does not exist or lacks such a parameter."""
+    for entry in manifest.augment.extra:
+        from stylefx.audio.augment import complete_parameters  # the package behind it is slow to import
+
+        try:
+            complete_parameters(entry.name, dict.fromkeys(entry.parameters))
+        except UserError as error:
+            raise UserError(f"augment.extra: {error}") from error
 
 
 def branches(chains: Chains) -> Iterator[tuple[str, tuple[Step, ...]]]:
@@ -94,6 +106,8 @@ def check_steps(where: str, steps: tuple[Step, ...], sample_rate: int) -> None:
             _check_values(place, effect, name, distribution)
         if step.drawn_by is not None:
             _check_joint(place, step)
+        if step.mix is not None and not 0.0 <= step.mix.bounds()[0] <= step.mix.bounds()[1] <= 1.0:
+            raise UserError(f"{place}: mix can become {step.mix.bounds()}; keep it within 0..1")
 
 
 def _check_cutoff(place: str, name: str, distribution: Distribution, sample_rate: int) -> None:

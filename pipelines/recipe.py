@@ -89,7 +89,9 @@ def _effect(manifest: Manifest, key: str, purpose: str, step: EffectStep) -> dic
         if value is not None:
             settings[name] = value
     effect = _made(step.effect, json.dumps(step.config, sort_keys=True))
-    return {"step": "effect", "effect": step.effect, "config": dict(step.config), "settings": effect.complete(settings)}
+    out = {"step": "effect", "effect": step.effect, "config": dict(step.config), "settings": effect.complete(settings)}
+    mix = None if step.mix is None else step.mix.draw(quantity("mix"))
+    return out if mix is None else out | {"mix": mix}
 
 
 @functools.lru_cache(maxsize=256)
@@ -144,6 +146,8 @@ def equivalent_settings(recipe: dict) -> list[dict] | None:
         if step["effect"] in _LEVEL_SHIFTED:
             settings["threshold_db"] -= ahead_db
         elif step["effect"] not in _LINEAR:
+            return None
+        if step.get("mix", 1.0) != 1.0:
             return None
         chain.append({"effect": step["effect"], "config": dict(step.get("config", {})), "settings": settings})
     if not any(entry["effect"] == "parametric_eq" for entry in chain):

@@ -11,7 +11,7 @@ from pipelines.activity import RecordingMeter
 from pipelines.manifest import Manifest
 from pipelines.scan_catalog import CatalogWriter, PreviousRows, measured_row, sources_digest
 from pipelines.scan_pool import WorkerPool
-from pipelines.sources import Found, check_sources, file_sha256, list_recordings, open_uri
+from pipelines.sources import Found, file_sha256, list_recordings, open_uri
 from stylefx.audio import open_blocks
 from stylefx.errors import UserError
 
@@ -42,7 +42,6 @@ def scan(
     a file's size and time did not change. progress(recordings so far, hours so far) is called now and then. ``skip`` says
     which recordings are left out (those of earlier generations).
     """
-    check_sources(manifest.sources)
     old = PreviousRows(previous) if previous is not None and Path(previous).exists() else None
     writer = CatalogWriter(catalog_path, sources_digest(manifest))
     count, reused, hours, errors = 0, 0, 0.0, Counter()

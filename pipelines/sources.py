@@ -21,7 +21,6 @@ from pipelines.manifest_sources import Rule, Source
 from pipelines.source_archives import is_archive, list_members, open_member
 from pipelines.source_files import MEMBER_MARK, absolute, is_url, join_uri, list_folder, open_file, split_glob, stat_uri
 from pipelines.source_lists import is_list, read_list
-from stylefx.errors import UserError
 
 #: what counts as a recording, by its name
 AUDIO_SUFFIXES = frozenset(
@@ -177,13 +176,6 @@ def _glob_regex(pattern: str) -> str:
         else:
             out.append(re.escape(part))
     return "(?s:" + "".join(out) + r")\Z"
-
-
-def check_sources(sources: Iterable[Source]) -> None:
-    """UserError for a path that carries a password or key: it would end in catalogs."""
-    for source in sources:
-        if is_url(source.path) and re.search(r"://[^/]*@", source.path):
-            raise UserError(f"source {source.name}: the path carries credentials; put them into the environment instead")
 
 
 @contextmanager

@@ -92,6 +92,13 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.parametrize("field", ["output", "sources.0.path", "sources.0.root", "sources.0.url"])
+def test_credentials_in_an_address_are_refused_without_repeating_them(tmp_path, field):
+    with pytest.raises(UserError, match="environment") as error:
+        load(tmp_path, GOOD, [f"{field}=s3://key:secret@bucket/x"])
+    assert "secret" not in str(error.value)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.dictionaries(KEYS, VALUES, max_size=5))
 def test_any_data_is_a_manifest_or_a_user_error(tmp_path, data):

@@ -67,6 +67,7 @@ def test_styles_are_refused_where_the_rate_cannot_hold_their_cutoffs():
             {"target": [{"step": "effect", "effect": "compressor", "drawn_by": "deepafx-st-eq"}]},
             "draws the settings of parametric_eq",
         ),
+        ({"target": [{"step": "effect", "effect": "compressor", "mix": {"uniform": [0.5, 1.5]}}]}, "keep it within 0..1"),
         ({"include": "deepafx"}, "no preset 'deepafx'; did you mean 'deepafx-st'"),
         ({"include": "/no/such.yaml"}, "cannot read"),
         ({"styles": [{"label": "a", "target": []}, {"label": "a", "target": []}]}, "same label"),
@@ -83,6 +84,25 @@ def test_a_manifest_replaces_parts_of_its_preset():
     assert effects(recipe, "input") == ["expander"]
     assert effects(recipe, "target") != []
     assert recipe["label"] == "own"
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"name": "AddGausianNoise"}, "did you mean AddGaussianNoise"),
+        ({"name": "Gain", "parameters": {"gaindb": 1}}, "no parameter 'gaindb'"),
+        ({"name": "PitchShift"}, r"use augment\.pitch_cents"),
+    ],
+)
+def test_further_augmentations_are_checked_before_planning(extra, message):
+    with pytest.raises(UserError, match=message):
+        _ = manifest(augment={"extra": [extra]}).resolved_chains
+
+
+def test_an_effect_can_be_mixed_with_what_it_processes():
+    chains = {"target": [{"step": "effect", "effect": "compressor", "mix": {"uniform": [0.2, 0.4]}}]}
+    step = next(s for s in draw_recipe(manifest(chains=chains), SAMPLE)["target"] if s["step"] == "effect")
+    assert 0.2 <= step["mix"] <= 0.4
 
 
 def test_presets_are_files_that_can_include_one_another(tmp_path):

@@ -19,7 +19,7 @@ import soundfile
 from pipelines.manifest import Limits
 from pipelines.manifest_sources import Rule, Source
 from pipelines.source_archives import _index, _plain_tar
-from pipelines.sources import Found, check_sources, file_sha256, list_recordings, open_uri, rule_value
+from pipelines.sources import Found, file_sha256, list_recordings, open_uri, rule_value
 from stylefx.audio import read_audio
 from stylefx.errors import UserError
 
@@ -261,12 +261,6 @@ def test_a_damaged_archive_is_one_sentence(folder, tmp_path, name, keep):
 def test_a_source_that_is_not_there_is_refused(path, message):
     with pytest.raises(UserError, match=message):
         found(path=path)
-
-
-def test_credentials_in_a_path_are_refused_without_repeating_them():
-    with pytest.raises(UserError, match="environment") as error:
-        check_sources([Source(name="s", path="s3://key:secret@bucket/x")])
-    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize(
