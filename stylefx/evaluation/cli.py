@@ -90,11 +90,17 @@ def open_job(checkpoint: Path, corpus_path: Path, device: str = "cpu", **options
     """Load both and make the job."""
     from stylefx.corpus.reader import open_corpus
     from stylefx.evaluation.systems import Model
-    from stylefx.models.checkpoint import load_model
+    from stylefx.models.checkpoint import load_model, read_card
 
     corpus = open_corpus(corpus_path)
     model = load_model(checkpoint, device=device)
-    setup = {"checkpoint": checkpoint.name, "corpus": corpus_path.name, "model_sample_rate": model.sample_rate, "device": device}
+    setup = {
+        "checkpoint": checkpoint.name,
+        "corpus": corpus_path.name,
+        "model_sample_rate": model.sample_rate,
+        "device": device,
+        "weights_sha256": read_card(checkpoint)["sha256"][:16],
+    }
     return Job(Model(model, device), corpus, checkpoint=checkpoint, setup=setup, **options)
 
 

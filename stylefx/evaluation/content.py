@@ -71,6 +71,11 @@ def style_steps(style: str, seed: int, identity: str) -> list[dict]:
     return steps
 
 
+def content_name(corpus: Corpus) -> str:
+    """What ``dry_half`` gives in this corpus, for reports."""
+    return "dry halves" if corpus.extras in ("dry", "both") else "input halves (the corpus stores no dry ones)"
+
+
 def dry_half(corpus: Corpus, ref: SampleRef, half: str) -> np.ndarray:
     """The dry half where the corpus stores it, else the input half, (channels, samples)."""
     stored = {name.rsplit(".", 1)[0] for name in ref.members}

@@ -37,7 +37,7 @@ class Summary:
     def text(self, digits: int = 3) -> str:
         """ "0.412 [0.39, 0.43]", with the number of failures where there are any."""
         if self.count == 0:
-            return f"- ({self.failures} failed)"
+            return f"- ({self.failures} failed)" if self.failures else "-"
         places = _decimals(max(abs(self.mean), 0.1 * abs(self.high)), digits)
         text = f"{self.mean:.{places}f} [{self.low:.{places}f}, {self.high:.{places}f}]"
         return text + (f" ({self.failures} failed)" if self.failures else "")

@@ -62,6 +62,7 @@ def run(job: Job) -> Report:
         results={"changes": results, "input_to_target": scale, "items": items},
         tables=[Table("What should not change", ["change", "MR-STFT", "EQ curve dB"], rows, "0 is ideal.")],
         draw=lambda path: _draw(path, titles, results, scale.mean),
+        notes=["This is the bare model; stylefx transfer brings a recording to the level of the training first."],
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from stylefx.corpus.reader import SampleRef
 from stylefx.errors import UserError
-from stylefx.evaluation.content import STYLES, apply_style, dry_half, style_steps
+from stylefx.evaluation.content import STYLES, apply_style, content_name, dry_half, style_steps
 from stylefx.evaluation.figure import drawing, heat_map
 from stylefx.evaluation.job import Job
 from stylefx.evaluation.pairs import choose, processed_half
@@ -57,7 +57,7 @@ def run(job: Job) -> Report:
         title="Linear probes of the frozen embedding",
         question=f"Logistic regression on {len(train)} training contents in five styles each, tested on {len(test)} contents of "
         f"other groups. Chance is {1 / len(NAMES):.2f}.",
-        setup=job.describe(test) | {"training_contents": len(train)},
+        setup=job.describe(test) | {"training_contents": len(train), "contents": content_name(job.corpus)},
         results={"styles": NAMES, "probes": results, "confusion": confusion},
         tables=[Table("Accuracy", columns, rows, "Columns of styles: share of their items that was recognised.")],
         draw=lambda path: _draw(path, confusion),

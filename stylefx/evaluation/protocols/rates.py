@@ -23,7 +23,12 @@ from stylefx.evaluation.summary import summarise, summarise_ratio
 
 RATES_HZ = (16000, 24000, 44100, 48000, 96000)
 DEFAULT_ITEMS = 24
+NOTE = (
+    "Share of the input's MR-STFT distance left, when the model hears at its own rate and at the audio's. Above the corpus' rate "
+    "the audio holds no more than before."
+)
 LISTENING = {"model": "hears at its own rate", "native": "hears at the audio's rate"}
+COLUMNS = {"model": "own rate", "native": "audio's rate"}
 
 
 def run(job: Job) -> Report:
@@ -47,8 +52,8 @@ def run(job: Job) -> Report:
     results = _results(items, job.seed)
     rows = [[f"{r / 1000:g} kHz", *(s.text() for way in LISTENING for s in results[r][way].values())] for r in RATES_HZ]
     columns = ["rate"]
-    for title in LISTENING.values():
-        columns += [f"share of the input's distance left, {title}", f"EQ moved dB, {title}"]
+    for title in COLUMNS.values():
+        columns += [f"share left, {title}", f"EQ moved dB, {title}"]
     return Report(
         protocol="p6",
         title="One model at five sample rates",
@@ -56,7 +61,7 @@ def run(job: Job) -> Report:
         "up to a constant, between the equaliser predicted there and at the corpus' rate.",
         setup=job.describe(refs),
         results={"rates": results, "items": items},
-        tables=[Table("Rates", columns, rows, "Lower is better. Above the corpus' rate the audio holds no more than before.")],
+        tables=[Table("Rates", columns, rows, NOTE)],
         draw=lambda path: _draw(path, results),
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 from stylefx import keyed
 from stylefx.corpus.reader import SampleRef
 from stylefx.errors import UserError
-from stylefx.evaluation.content import apply_style, dry_half, has_effects
+from stylefx.evaluation.content import apply_style, content_name, dry_half, has_effects
 from stylefx.evaluation.figure import COLOURS, drawing
 from stylefx.evaluation.job import Job
 from stylefx.evaluation.pairs import other_half, processed_half
@@ -50,7 +50,7 @@ def run(job: Job) -> Report:
         protocol="p5",
         title="Retrieval: same settings, other content",
         question=f"Each of {len(refs)} processed clips looks for its settings among {len(refs)} other contents (cosine).",
-        setup=job.describe(refs),
+        setup=job.describe(refs) | {"contents": content_name(job.corpus)},
         results={"features": results, "share_of_other_groups": apart},
         tables=[Table("Recall", ["features", *(f"R@{n}" for n in AT), "median rank"], rows, "Higher recall is better.")],
         draw=lambda path: _draw(path, ranks),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stylefx.evaluation.content import STYLES, apply_style, dry_half, style_steps
+from stylefx.evaluation.content import STYLES, apply_style, content_name, dry_half, style_steps
 from stylefx.evaluation.figure import drawing, heat_map
 from stylefx.evaluation.job import Job
 from stylefx.evaluation.metrics import mr_stft
@@ -44,7 +44,7 @@ def run(job: Job) -> Report:
         title="The five styles",
         question="Each held-out content is put into five styles and moved from each (rows) to each (columns); the reference is "
         "other content in the wanted style. Off the diagonal the distance should fall, on it nothing should change.",
-        setup=job.describe(refs) | {"styles": "/".join(NAMES)},
+        setup=job.describe(refs) | {"styles": "/".join(NAMES), "contents": content_name(job.corpus)},
         results={"styles": NAMES, "mean_mr_stft": matrices, "systems": summaries, "items": items},
         tables=_tables(summaries, matrices, titles),
         draw=lambda path: _draw(path, matrices, titles),
