@@ -65,6 +65,9 @@ def parse_own_wav(data: bytes) -> tuple[np.ndarray, int] | None:
 def wav_samples(quantised: np.ndarray, subtype: str) -> bytes:
     """Samples in file order: int16 or int32 (24 bits in the high bytes) or float32, (samples, channels) -> bytes."""
     if subtype == "pcm24":
-        packed = np.ascontiguousarray(quantised.astype("<i4", copy=False))
-        return packed.view(np.uint8).reshape(*packed.shape, 4)[..., 1:].tobytes()
+        words = np.ascontiguousarray(quantised.astype("<i4", copy=False)).view(np.uint8).reshape(-1, 4)
+        packed = np.empty((len(words), 3), np.uint8)
+        for byte in range(3):  # three strided copies: a third of the time of one copy of three-byte runs
+            packed[:, byte] = words[:, byte + 1]
+        return packed.tobytes()
     return np.ascontiguousarray(quantised.astype({"pcm16": "<i2", "float32": "<f4"}[subtype], copy=False)).tobytes()

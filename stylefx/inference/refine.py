@@ -27,7 +27,7 @@ LEARNING_RATE = 0.02
 PRIOR_DB = 6.0  # cost of moving one control over its whole range; it grows with the square of the way
 _BANDS = 64
 _DB = 20.0  # features are in units of 20 dB
-_MAX_WINDOWS = 6
+_MAX_WINDOWS = 4
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _reference_features(distance: StyleDistance, references: Sequence[Analysis],
 
 
 def _thinned(analysis: Analysis) -> Tensor:
-    """At most six windows, (windows, 1, samples): more cost time and change little."""
+    """At most four windows, (windows, 1, samples): more cost time and memory and change little."""
     batch = analysis.batch()
     picks = np.unique(np.linspace(0, len(batch) - 1, min(len(batch), _MAX_WINDOWS)).round().astype(int))
     return torch.from_numpy(batch[picks])

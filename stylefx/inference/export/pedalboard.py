@@ -10,6 +10,7 @@ from stylefx.inference.export.stages import LN9, Band, Compressor, Stage, header
 from stylefx.inference.settings_file import StyleSettings
 
 _TIME = 2 * math.pi / LN9  # 2.86
+_ROUGH_BELOW_HZ = 150.0
 
 _SCRIPT = """\
 {header}
@@ -53,6 +54,10 @@ def _plugin(stage: Stage, notes: list[str]) -> str:
     classes = {"peak": "PeakFilter", "low_shelf": "LowShelfFilter", "high_shelf": "HighShelfFilter"}
     if stage.kind not in classes:
         raise UserError(f"pedalboard has no {stage.kind.replace('_', ' ')} with a Q (band {stage.name}); leave the band out")
+    if stage.cutoff_hz < _ROUGH_BELOW_HZ:
+        notes.append(
+            f"{stage.name}: pedalboard filters in single precision, which is rough at {stage.cutoff_hz:.0f} Hz (about -50 dB)."
+        )
     arguments = f"cutoff_frequency_hz={number(stage.cutoff_hz)}, gain_db={number(stage.gain_db)}, q={number(stage.q)}"
     return f"{classes[stage.kind]}({arguments})"
 
