@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from stylefx.differentiable.operators.biquads import biquads
-from stylefx.differentiable.operators.frequency import TIME_CONSTANTS, fft_length, filter_spectrum
-from stylefx.differentiable.operators.sections import digital_coefficients, slowest_time_constant, warped_sections
+from stylefx.differentiable.operators.filtering import filter_sections, worst_padding
+from stylefx.differentiable.operators.sections import warped_sections
 from stylefx.differentiable.registry import Twin, twin_of
-from stylefx.effects.biquad import clamp_cutoff, prototype
 from stylefx.effects.parametric_eq import ParametricEq
-
-MAX_PADDING = 1 << 17  # samples of zeros beyond which the recursion is the better choice, unless the audio is longer
 
 
 @twin_of("parametric_eq")
@@ -28,29 +22,8 @@ class ParametricEqTwin(Twin):
 
     def render(self, audio: Tensor, settings: Mapping[str, Tensor], sample_rate: float, in_range: bool) -> Tensor:
         sections = band_sections(self.effect, settings, sample_rate)
-        return filter_sections(audio, sections, self.method, self._padding(sections, sample_rate, in_range))
-
-    def _padding(self, sections: Tensor, sample_rate: float, in_range: bool) -> int | None:
-        """Samples of zeros that the frequency domain needs; None where it is not wanted."""
-        if self.method == "recursive" or (self.method == "auto" and sections.device.type == "cpu"):
-            return None
-        # Reading the poles would make the host wait for the device, so there the ranges decide.
-        if in_range and (sections.device.type != "cpu" or torch.compiler.is_compiling()):
-            return worst_padding(tuple(self.effect.bands), tuple(self.effect.parameters), sample_rate)
-        return padding(sections)
-
-
-def filter_sections(audio: Tensor, sections: Tensor, method: str, zeros: int | None) -> Tensor:
-    """Filter by warped sections (items, sections, 6); in the frequency domain when that needs not too many ``zeros``."""
-    samples = audio.shape[-1]
-    if zeros is None or zeros > max(MAX_PADDING, samples):
-        return biquads(audio, digital_coefficients(sections))
-    return filter_spectrum(audio, sections, fft_length(samples + zeros))
-
-
-def padding(sections: Tensor) -> int:
-    """Samples after which the response of warped sections has died away (reads from the device)."""
-    return int(TIME_CONSTANTS * slowest_time_constant(sections.detach()).item()) + 1
+        worst = (lambda: range_padding(self.effect, sample_rate)) if in_range else None
+        return filter_sections(audio, sections, self.method, worst)
 
 
 def band_sections(effect: ParametricEq, settings: Mapping[str, Tensor], sample_rate: float) -> Tensor:
@@ -70,20 +43,11 @@ def band_sections(effect: ParametricEq, settings: Mapping[str, Tensor], sample_r
     return torch.cat(rows, 1)[:, inverse]
 
 
-@lru_cache(maxsize=64)
-def worst_padding(bands: tuple, parameters: tuple, sample_rate: float) -> int:
-    """``padding`` of the slowest settings within the parameters' ranges. In plain numbers, which a tracer sees as constants."""
-    ranges = {p.name: (p.minimum, p.maximum) for p in parameters}
-    slowest = 0.0
-    for name, kind, _, _ in bands:
-        corners = itertools.product(ranges.get(f"{name}_gain_db", (0.0,)), ranges[f"{name}_cutoff_hz"], ranges[f"{name}_q"])
-        for gain_db, cutoff_hz, q in corners:
-            k = math.tan(math.pi * clamp_cutoff(cutoff_hz, sample_rate) / sample_rate)
-            d2, d1, d0 = (c * p for c, p in zip(prototype(kind, gain_db, q)[1], (1.0, k, k * k)))
-            inside = d1 * d1 - 4.0 * d0 * d2
-            if inside < 0.0:
-                log_radius = 0.5 * math.log1p(-2.0 * d1 / (d0 + d1 + d2))
-            else:
-                log_radius = math.log1p(-(2.0 * min(d0, d2) + 4.0 * d0 * d2 / (d1 + math.sqrt(inside))) / (d0 + d1 + d2))
-            slowest = max(slowest, -1.0 / log_radius)
-    return int(TIME_CONSTANTS * slowest) + 1
+def range_padding(effect: ParametricEq, sample_rate: float) -> int:
+    """The zeros that the slowest settings within the parameters' ranges need."""
+    ranges = {p.name: (p.minimum, p.maximum) for p in effect.parameters}
+    corners = []
+    for name, kind, _, _ in effect.bands:
+        gains, cutoffs = ranges.get(f"{name}_gain_db", (0.0,)), ranges[f"{name}_cutoff_hz"]
+        corners += [(kind, *corner) for corner in itertools.product(gains, cutoffs, ranges[f"{name}_q"])]
+    return worst_padding(corners, sample_rate)

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from stylefx.differentiable.operators.biquads import biquads
+from stylefx.differentiable.operators.filtering import MAX_PADDING, padding
 from stylefx.differentiable.operators.frequency import fft_length, filter_spectrum
 from stylefx.differentiable.operators.sections import digital_coefficients, warped_sections
-from stylefx.differentiable.parametric_eq import MAX_PADDING, ParametricEqTwin, band_sections, padding, worst_padding
+from stylefx.differentiable.parametric_eq import ParametricEqTwin, band_sections, range_padding
 from stylefx.effects.parametric_eq import BAND_KINDS, ParametricEq
 from tests.differentiable.reference import (
     cookbook,
@@ -151,7 +152,7 @@ def test_frequency_domain_gives_way_where_zeros_would_be_too_many():
 @pytest.mark.parametrize("rate", [24000.0, 44100.0])
 def test_worst_padding_covers_every_draw(rate):
     effect = ParametricEq()
-    worst = worst_padding(tuple(effect.bands), tuple(effect.parameters), rate)
+    worst = range_padding(effect, rate)
     assert padding(band_sections(effect, draws(500), rate)) <= worst
     assert worst == pytest.approx(107000 * rate / 24000, rel=0.01)
 

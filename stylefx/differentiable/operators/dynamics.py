@@ -4,6 +4,7 @@
 threshold dB, slope, knee dB, limit dB, rise, fall (the smoothers' 1 - a) and make-up dB; sign +1 reduces above the
 threshold (compressor), -1 below it (expander). The model and its adjoint: ``compiled/dynamics.py``
 (D. Giannoulis, M. Massberg, J. D. Reiss, JAES 60(6), 2012). Forms: "compiled" (CPU), "scan" (plain torch).
+The steps are there one by one too, for effects with another side chain: ``peaks``, ``curve``, ``smooth_reduction``.
 """
 
 from __future__ import annotations
@@ -33,21 +34,33 @@ def dynamics(audio: Tensor, law: Tensor, sign: float, form: str | None = None) -
     law = law.to(scans.state_dtype(audio.device)).contiguous()
     if form == "compiled":
         return _dynamics(audio.contiguous(), law, sign)[0]
-    threshold, slope, knee, limit, rise, fall, makeup = law.unsqueeze(1).unbind(-1)
-    level = DB_PER_NEPER * torch.log(audio.abs().amax(1).clamp(min=FLOOR))
+    threshold, slope, knee, limit, rise, fall, makeup = law.unbind(-1)
+    reduction = curve(peaks(audio), threshold, slope, knee, limit, sign)
+    smooth = smooth_reduction(reduction, rise, fall, sign, form)
+    gain = torch.exp((makeup[:, None] - smooth) / DB_PER_NEPER)
+    return audio * gain.to(audio.dtype).unsqueeze(1)
+
+
+def peaks(audio: Tensor) -> Tensor:
+    """The side chain: the largest |x| of the channels, (items, n)."""
+    return audio.abs().amax(1)
+
+
+def curve(peak: Tensor, threshold: Tensor, slope: Tensor, knee: Tensor, limit: Tensor, sign: float) -> Tensor:
+    """Static reduction in dB, in the state's precision, of peak (items, n); the others (items,)."""
+    threshold, slope, knee, limit = (t[:, None] for t in (threshold, slope, knee, limit))
+    level = DB_PER_NEPER * torch.log(peak.to(threshold.dtype).clamp(min=FLOOR))
     over = sign * (level - threshold)
     knee = knee.clamp(min=1e-6)  # a hard knee must not divide by zero, and has no gradient
     inside = torch.minimum((over + 0.5 * knee).clamp(min=0.0), knee)
     # Inside the knee a parabola, above it the line.
     height = inside.square() / (2.0 * knee) + (over - 0.5 * knee).clamp(min=0.0)
-    reduction = torch.minimum(slope * height, limit)
-    smooth = smooth_reduction(reduction, rise, fall, sign, form)
-    gain = torch.exp((makeup - smooth) / DB_PER_NEPER)
-    return audio * gain.to(audio.dtype).unsqueeze(1)
+    return torch.minimum(slope * height, limit)
 
 
-def smooth_reduction(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: str) -> Tensor:
-    """The branching smoother: reduction (items, n) in the state's precision, rise and fall (items, 1) or (items, n)."""
+def smooth_reduction(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: str | None = None) -> Tensor:
+    """The branching smoother: reduction (items, n) in the state's precision, rise and fall (items,)."""
+    form = form or ("compiled" if reduction.device.type == "cpu" else "scan")
     return _smoother(reduction.contiguous(), rise.contiguous(), fall.contiguous(), sign, form)[0]
 
 
@@ -98,7 +111,11 @@ _dynamics.register_autograd(_backward, setup_context=_save)
 @torch.library.custom_op("stylefx::smoother", mutates_args=())
 def _smoother(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: str) -> tuple[Tensor, Tensor]:
     """y and how many items were still changing branches in the last permitted scan (0: exact)."""
-    smooth, _, changed = scans.branching_smoother(reduction, rise, fall)
+    if form == "compiled":
+        smooth = torch.empty_like(reduction)
+        for_rows(loops.smooth_items, len(reduction), *(t.detach().numpy() for t in (reduction, rise, fall, smooth)))
+        return smooth, torch.zeros((), dtype=torch.int64)
+    smooth, _, changed = scans.branching_smoother(reduction, rise[:, None], fall[:, None])
     return smooth, changed
 
 
@@ -111,14 +128,19 @@ def _(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: str) -> 
 def _smoother_adjoint(
     reduction: Tensor, rise: Tensor, fall: Tensor, smooth: Tensor, upstream: Tensor, sign: float, form: str
 ) -> tuple[Tensor, Tensor, Tensor]:
+    if form == "compiled":
+        gradients = torch.empty_like(reduction), torch.zeros_like(rise), torch.zeros_like(fall)
+        tensors = (reduction, rise, fall, smooth, upstream, *gradients)
+        for_rows(loops.smooth_adjoint_items, len(reduction), sign, *(t.detach().numpy() for t in tensors))
+        return gradients
     difference = reduction - pad(smooth[..., :-1], (1, 0))
     # A tie counts as release: falling for a compressor, rising for an expander.
     rising = difference >= 0.0 if sign < 0.0 else difference > 0.0
-    k = torch.where(rising, rise, fall)
+    k = torch.where(rising, rise[:, None], fall[:, None])
     adjoint = scans.smoother_adjoint(upstream, 1.0 - k)
     d_k = adjoint * difference
     d_rise, d_fall = torch.where(rising, d_k, 0.0), torch.where(rising, 0.0, d_k)
-    return k * adjoint, d_rise.sum(-1, keepdim=True), d_fall.sum(-1, keepdim=True)
+    return k * adjoint, d_rise.sum(-1), d_fall.sum(-1)
 
 
 @_smoother_adjoint.register_fake

@@ -71,6 +71,37 @@ def dynamics_adjoint_items(first, last, audio, law, sign, checkpoints, upstream,
             _side_adjoint(wanted, audio[item], side, start, size, d_audio[item])
 
 
+@recursion_kernel
+def smooth_items(first, last, reduction, rise, fall, out):
+    """The smoother alone, rows first..last of reduction and out float64 (items, n); rise and fall (items,)."""
+    for item in range(first, last):
+        y = 0.0
+        for i in range(reduction.shape[1]):
+            r = reduction[item, i]
+            y += (rise[item] if r > y else fall[item]) * (r - y)
+            y = y if abs(y) > TINY else 0.0
+            out[item, i] = y
+
+
+@recursion_kernel
+def smooth_adjoint_items(first, last, sign, reduction, rise, fall, smooth, upstream, d_reduction, d_rise, d_fall):
+    """Gradients of ``smooth_items``: upstream and d_reduction float64 (items, n), d_rise and d_fall (items,)."""
+    for item in range(first, last):
+        carried = 0.0
+        for i in range(reduction.shape[1] - 1, -1, -1):
+            difference = reduction[item, i] - (smooth[item, i - 1] if i > 0 else 0.0)
+            rising = difference > 0.0 or (difference == 0.0 and sign < 0.0)
+            value = carried + upstream[item, i]
+            k = rise[item] if rising else fall[item]
+            if rising:
+                d_rise[item] += value * difference
+            else:
+                d_fall[item] += value * difference
+            d_reduction[item, i] = k * value
+            carried = (1.0 - k) * value
+            carried = carried if abs(carried) > TINY else 0.0
+
+
 @sum_kernel
 def _block(audio, start, size, law, sign, side, level, reduction, smooth, gain):
     """One block: smooth[0] is the state before it, smooth[i + 1] the reduction at sample i."""

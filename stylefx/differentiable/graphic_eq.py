@@ -1,0 +1,44 @@
+"""Differentiable graphic equaliser: the interaction is a fixed matrix, so knobs have gradients through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from stylefx.differentiable.operators.filtering import filter_sections, worst_padding
+from stylefx.differentiable.operators.sections import warped_sections
+from stylefx.differentiable.registry import Twin, twin_of
+from stylefx.effects.graphic_eq import GraphicEq
+
+
+@twin_of("graphic_eq")
+class GraphicEqTwin(Twin):
+    """``stylefx.effects.graphic_eq``; bands above 0.9 Nyquist are left out there and have no gradient here."""
+
+    effect: GraphicEq
+
+    def __init__(self, effect: GraphicEq, method: str = "auto"):
+        super().__init__(effect, method)
+        self._solutions: dict[tuple[float, torch.device], Tensor] = {}
+
+    def render(self, audio: Tensor, settings: Mapping[str, Tensor], sample_rate: float, in_range: bool) -> Tensor:
+        active = self.effect.num_active(sample_rate)
+        knobs = torch.stack([settings[p.name] for p in self.effect.parameters[:active]], -1)
+        gains = knobs @ self._solution(sample_rate, knobs).mT
+        centres = gains.new_tensor(self.effect.centres_hz[:active]).expand_as(gains)
+        sections = warped_sections("peak", gains, centres, torch.full_like(gains, self.effect.q), sample_rate)
+        return filter_sections(audio, sections, self.method, (lambda: self._worst(sample_rate)) if in_range else None)
+
+    def _solution(self, sample_rate: float, like: Tensor) -> Tensor:
+        key = (sample_rate, like.device)
+        if key not in self._solutions:
+            self._solutions[key] = torch.as_tensor(self.effect.solution(sample_rate), dtype=like.dtype, device=like.device)
+        return self._solutions[key]
+
+    def _worst(self, sample_rate: float) -> int:
+        """No knob position gives a peak more than the largest absolute row sum of the solution times the largest knob."""
+        knob_db = max(abs(bound) for p in self.effect.parameters for bound in (p.minimum, p.maximum))
+        peak_db = knob_db * max(sum(abs(float(v)) for v in row) for row in self.effect.solution(sample_rate).tolist())
+        return worst_padding([("peak", peak_db, f, self.effect.q) for f in self.effect.centres_hz[:1]], sample_rate)

@@ -1,0 +1,49 @@
+"""Differentiable multiband compressor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from stylefx.differentiable.compressor import CompressorTwin
+from stylefx.differentiable.operators.filtering import filter_sections, worst_padding
+from stylefx.differentiable.operators.sections import warped_sections
+from stylefx.differentiable.registry import Twin, twin_of
+from stylefx.effects.crossover import BUTTERWORTH_Q
+from stylefx.effects.multiband_compressor import MultibandCompressor
+
+
+@twin_of("multiband_compressor")
+class MultibandCompressorTwin(Twin):
+    """``stylefx.effects.multiband_compressor``: gradients to crossovers and to every band's compressor."""
+
+    effect: MultibandCompressor
+
+    def render(self, audio: Tensor, settings: Mapping[str, Tensor], sample_rate: float, in_range: bool) -> Tensor:
+        compressor = CompressorTwin(self.effect.compressor, self.method)
+        crossovers = [settings[f"crossover{i + 1}_hz"] for i in range(self.effect.num_bands - 1)]
+        worst = (lambda: self._worst(sample_rate)) if in_range else None
+        total = None
+        for band in range(self.effect.num_bands):
+            split = filter_sections(audio, _band_sections(crossovers, band, sample_rate), self.method, worst)
+            own = {p.name: settings[f"band{band + 1}_{p.name}"] for p in self.effect.compressor.parameters}
+            compressed = compressor.render(split, own, sample_rate, in_range)
+            total = compressed if total is None else total + compressed
+        return total
+
+    def _worst(self, sample_rate: float) -> int:
+        lowest = min(p.minimum for p in self.effect.parameters if p.name.startswith("crossover"))
+        return worst_padding([("low_pass", 0.0, lowest, BUTTERWORTH_Q)], sample_rate) * 2  # two sections with the same poles
+
+
+def _band_sections(crossovers: list[Tensor], band: int, sample_rate: float) -> Tensor:
+    """Warped sections (items, sections, 6) of one band: the choice of ``stylefx.effects.crossover.band_sections``."""
+    plan = [("high_pass", f) for f in crossovers[:band] for _ in range(2)]
+    plan += [("low_pass", f) for f in crossovers[band : band + 1] for _ in range(2)]
+    plan += [("all_pass", f) for f in crossovers[band + 1 :]]
+    rows = []
+    for kind, cutoff in plan:
+        rows.append(warped_sections(kind, torch.zeros_like(cutoff), cutoff, torch.full_like(cutoff, BUTTERWORTH_Q), sample_rate))
+    return torch.stack(rows, 1)

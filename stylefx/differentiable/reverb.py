@@ -1,0 +1,78 @@
+"""Differentiable reverberation: the delay network in blocks as long as its shortest line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from stylefx.differentiable.operators.biquads import biquads
+from stylefx.differentiable.operators.scans import state_dtype
+from stylefx.differentiable.registry import Twin, twin_of
+from stylefx.effects.biquad import CLAMP
+from stylefx.effects.reverb import LINES, Reverb, feedback_matrix, line_gains, line_lengths
+from stylefx.errors import UserError
+
+
+@twin_of("reverb")
+class ReverbTwin(Twin):
+    """``stylefx.effects.reverb``: gradients to decay, its ratio, the crossover, the mix and the audio.
+
+    What leaves a line was written at least a shortest line ago, so a whole block of that length is computed at once.
+    """
+
+    effect: Reverb
+
+    def render(self, audio: Tensor, settings: Mapping[str, Tensor], sample_rate: float, in_range: bool) -> Tensor:
+        channels, samples = audio.shape[1:]
+        if channels > 2:
+            raise UserError(f"reverb: the audio has {channels} channels; it works on mono and stereo")
+        dtype, lengths = state_dtype(audio.device), line_lengths(self.effect.size, sample_rate)
+        constants = (feedback_matrix(), *line_gains(channels), lengths / sample_rate)
+        matrix, into, out_of, seconds = (torch.as_tensor(c, dtype=dtype, device=audio.device) for c in constants)
+        shelves = _absorption(seconds, settings, sample_rate)
+        energy = torch.exp(-6.0 * math.log(10.0) * seconds / settings["decay_s"][:, None])
+        level = ((1.0 - energy).mean(-1) / energy.mean(-1)).sqrt()
+        predelay = self.effect.predelay(sample_rate)
+        fed = into @ pad(audio, (predelay, 0))[..., :samples].to(dtype)
+        filtered = _network(fed, shelves, matrix, lengths.tolist())
+        wet = level[:, None, None] * (out_of @ filtered)
+        return torch.lerp(audio, wet.to(audio.dtype), settings["mix"].to(audio.dtype)[:, None, None])
+
+
+def _absorption(seconds: Tensor, settings: Mapping[str, Tensor], sample_rate: float) -> Tensor:
+    """First-order shelves of the lines, (items, 8, 3): b0, b1, a1, as in ``stylefx.effects.reverb.absorption``."""
+    decay, ratio = settings["decay_s"][:, None], settings["high_decay_ratio"][:, None]
+    low = torch.exp(-3.0 * math.log(10.0) * seconds / decay)
+    root = torch.exp(-1.5 * math.log(10.0) * seconds / decay * (1.0 / ratio - 1.0))
+    k = torch.tan(math.pi / sample_rate * settings["crossover_hz"].clamp(max=CLAMP * 0.5 * sample_rate))[:, None]
+    a0 = k * root + 1.0
+    return torch.stack([low * root * (k + root) / a0, low * root * (k - root) / a0, (k * root - 1.0) / a0], -1)
+
+
+def _network(fed: Tensor, shelves: Tensor, matrix: Tensor, lengths: list[int]) -> Tensor:
+    """fed (items, 8, n) into the lines -> what the absorption filters give, (items, 8, n)."""
+    items, _, samples = fed.shape
+    block, longest = min(lengths), max(lengths)
+    b0, b1, a1 = (c[..., None] for c in shelves.unbind(-1))
+    zero = torch.zeros_like(b0)
+    coefficients = torch.cat([b0, b1, zero, a1, zero], -1).reshape(items * LINES, 1, 5)
+    # A block of the filter started from zero lacks what its state was: (b1 v - a1 s) (-a1)^n.
+    steps = torch.arange(block, device=fed.device)
+    memory = torch.where(steps == 0, 1.0, (-a1).abs().clamp(min=1e-300) ** steps * torch.where(steps % 2 == 0, 1.0, -a1.sign()))
+    starts = torch.tensor([longest - length for length in lengths], device=fed.device)
+    reads = (starts[:, None] + steps).expand(items, -1, -1)  # in the last ``longest`` samples of the lines, per line
+    history = fed.new_zeros(items, LINES, longest)
+    last_read, last_filtered, out = fed.new_zeros(items, LINES, 1), fed.new_zeros(items, LINES, 1), []
+    for start in range(0, samples, block):
+        read = history.gather(-1, reads)
+        filtered = biquads(read.reshape(items * LINES, 1, block), coefficients).view_as(read)
+        filtered = filtered + memory * (b1 * last_read - a1 * last_filtered)
+        last_read, last_filtered = read[..., -1:], filtered[..., -1:]
+        out.append(filtered)
+        written = matrix @ filtered + pad(fed[..., start : start + block], (0, max(0, start + block - samples)))
+        history = torch.cat([history[..., block:], written], -1)
+    return torch.cat(out, -1)[..., :samples]

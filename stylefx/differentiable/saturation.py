@@ -1,0 +1,54 @@
+"""Differentiable saturation: the same four-fold oversampling as the render."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import conv1d, pad
+
+from stylefx.differentiable.gain import amplitude
+from stylefx.differentiable.operators.filtering import filter_sections, worst_padding
+from stylefx.differentiable.operators.sections import warped_sections
+from stylefx.differentiable.registry import Twin, twin_of
+from stylefx.effects.saturation import DC_BLOCK_HZ, LATENCY, OVERSAMPLING, REACH, oversampling_filter
+
+_Q = math.sqrt(0.5)
+
+
+@twin_of("saturation")
+class SaturationTwin(Twin):
+    """``stylefx.effects.saturation``: gradients to drive, bias, tone and mix through both filters."""
+
+    def render(self, audio: Tensor, settings: Mapping[str, Tensor], sample_rate: float, in_range: bool) -> Tensor:
+        drive, bias = amplitude(settings["drive_db"])[:, None, None, None], settings["bias"][:, None, None, None]
+        drive, bias = drive.to(audio.dtype), bias.to(audio.dtype)
+        up, down = (torch.as_tensor(w, dtype=audio.dtype, device=audio.device) for w in _polyphase())
+        items, channels = audio.shape[:2]
+        # The tone filters run from where the wet signal starts: its linear-phase filters ring before the first sample.
+        rows = pad(audio, (LATENCY + 2 * REACH, 2 * REACH)).flatten(0, 1)[:, None]
+        phases = conv1d(rows, up).unflatten(0, (items, channels))
+        shaped = (torch.tanh(drive * phases + bias) - torch.tanh(bias)) / torch.tanh(drive)
+        wet = conv1d(shaped.flatten(0, 1), down)[:, 0].unflatten(0, (items, channels))
+        tone = settings["tone_hz"]
+        sections = [
+            warped_sections(kind, torch.zeros_like(tone), cutoff, torch.full_like(tone, _Q), sample_rate)
+            for kind, cutoff in (("high_pass", torch.full_like(tone, DC_BLOCK_HZ)), ("low_pass", tone))
+        ]
+        bands = (("high_pass", 0.0, DC_BLOCK_HZ, _Q), ("low_pass", 0.0, 500.0, _Q))
+        worst = (lambda: worst_padding(bands, sample_rate)) if in_range else None
+        wet = filter_sections(wet, torch.stack(sections, 1), self.method, worst)[..., LATENCY:]
+        return torch.lerp(audio, wet, settings["mix"].to(audio.dtype)[:, None, None])
+
+
+def _polyphase() -> tuple[np.ndarray, np.ndarray]:
+    """Weights for conv1d, which correlates: interpolation (4, 1, 33), phase p from taps 4 k + p; decimation (1, 4, 33)."""
+    taps = np.pad(oversampling_filter(), (0, OVERSAMPLING))
+    centre = REACH * OVERSAMPLING
+    lags = np.arange(-REACH, REACH + 1) * OVERSAMPLING
+    up = np.stack([OVERSAMPLING * taps[np.clip(centre + lags + p, 0, len(taps) - 1)] for p in range(OVERSAMPLING)])
+    down = np.stack([taps[np.clip(centre + lags - p, -1, len(taps) - 1)] for p in range(OVERSAMPLING)])
+    return up[:, None, ::-1].copy(), down[None, :, ::-1].copy()

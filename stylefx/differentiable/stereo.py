@@ -1,0 +1,41 @@
+"""Differentiable stereo width and pan. Mono passes unchanged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from stylefx.differentiable.registry import Twin, twin_of
+from stylefx.errors import UserError
+
+
+def _is_stereo(effect: str, audio: Tensor) -> bool:
+    if audio.shape[1] > 2:
+        raise UserError(f"{effect}: the audio has {audio.shape[1]} channels; it works on mono and stereo")
+    return audio.shape[1] == 2
+
+
+@twin_of("stereo_width")
+class StereoWidthTwin(Twin):
+    """``stylefx.effects.stereo``: M + width S and M - width S."""
+
+    def render(self, audio: Tensor, settings: Mapping[str, Tensor], sample_rate: float, in_range: bool) -> Tensor:
+        if not _is_stereo("stereo_width", audio):
+            return audio.clone()
+        same, other = (0.5 * (1.0 + sign * settings["width"]).to(audio.dtype)[:, None, None] for sign in (1.0, -1.0))
+        return same * audio + other * audio.flip(1)
+
+
+@twin_of("pan")
+class PanTwin(Twin):
+    """``stylefx.effects.stereo``: gains sqrt(2) cos and sin of (pan + 1) pi / 4."""
+
+    def render(self, audio: Tensor, settings: Mapping[str, Tensor], sample_rate: float, in_range: bool) -> Tensor:
+        if not _is_stereo("pan", audio):
+            return audio.clone()
+        theta = (settings["pan"] + 1.0) * (math.pi / 4.0)
+        gains = math.sqrt(2.0) * torch.stack([torch.cos(theta), torch.sin(theta)], -1)
+        return audio * gains.to(audio.dtype)[:, :, None]
