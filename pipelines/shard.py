@@ -111,7 +111,8 @@ def local_plan(storage: Storage, generation: int, digest: str) -> Path:
     name = plan_file(generation)
     if isinstance(storage, LocalStorage):
         return storage.path(name)
-    path = storage.scratch("plans") / f"{digest}-{name}"
+    where = hashlib.sha256(storage.where.encode()).hexdigest()[:16]  # equal plans of two corpora may have other roots
+    path = storage.scratch("plans") / f"{where}-{digest}-{name}"
     if not path.is_file():
         temporary = path.with_suffix(f".{uuid.uuid4().hex}")
         temporary.write_bytes(storage.read(name))

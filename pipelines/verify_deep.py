@@ -18,6 +18,7 @@ from pipelines.manifest import Manifest
 from pipelines.plan import PlannedSample, ShardInfo, read_shard
 from pipelines.render import render_sample
 from pipelines.shard_sidecar import parse_sidecar
+from pipelines.sources import source_root
 from pipelines.storage import Storage
 from pipelines.verify import Finding, Report, read_rows
 from stylefx import keyed
@@ -40,9 +41,10 @@ def verify_deep(
 ) -> None:
     """Render ``share`` of the committed samples again (keyed choice by ``seed``); adds findings to the report."""
     levels = set()
+    roots = {source.name: source_root(source) for source in manifest.sources}
     for path, shards in plans:
         for shard in shards:
-            samples = [s for s in read_shard(path, shard.number) if keyed.unit(seed, "verify-deep", s.key) < share]
+            samples = [s for s in read_shard(path, shard.number, roots) if keyed.unit(seed, "verify-deep", s.key) < share]
             if not samples or not storage.exists(f"{shard.name}.json"):
                 continue
             try:
