@@ -25,7 +25,8 @@ class Batch:
     """Training items. Audio is float32 (batch, channels, samples); ``valid`` is 0 where an item only pads the batch.
 
     ``dry`` and ``dry_reference`` come instead of input, target and reference when the settings are drawn during training:
-    the half to be processed and the half that becomes the reference, both before any effect.
+    the half to be processed and the half that becomes the reference, both before any effect. ``starts`` (batch,) is where
+    the stretch begins that is rendered and compared; the encoder hears the whole halves.
     """
 
     keys: list[str]
@@ -36,6 +37,7 @@ class Batch:
     reference: np.ndarray | None = None
     dry: np.ndarray | None = None
     dry_reference: np.ndarray | None = None
+    starts: np.ndarray | None = None
 
 
 def choose_half(seed: int, epoch: int, key: str) -> tuple[str, str]:
@@ -43,17 +45,16 @@ def choose_half(seed: int, epoch: int, key: str) -> tuple[str, str]:
     return ("a", "b") if Draw(seed, "train/half", f"{epoch}/{key}").chance(0.5) else ("b", "a")
 
 
-def choose_crop(seed: int, epoch: int, key: str, purpose: str, frames: int, crop: int | None) -> tuple[int, int]:
-    """(start, frames) of the stretch to read: a keyed position, or everything."""
-    if crop is None or crop >= frames:
-        return 0, frames
-    return Draw(seed, f"train/crop/{purpose}", f"{epoch}/{key}").integer(0, frames - crop), crop
+def choose_start(seed: int, epoch: int, key: str, frames: int, crop: int) -> int:
+    """Where the stretch of ``crop`` samples begins in a half of ``frames``: a keyed position."""
+    return Draw(seed, "train/crop", f"{epoch}/{key}").integer(0, max(frames - crop, 0))
 
 
 class TrainingSet:
     """Positions of the endless training sequence -> items, over one or several corpora of the same rate and channels.
 
-    ``crop`` is the length in samples that is read of each half; None reads whole halves. ``dry`` reads the dry halves.
+    ``crop`` is the length in samples of the stretch that is rendered and compared (None: whole halves). ``dry`` reads the
+    dry halves.
     """
 
     def __init__(
@@ -88,13 +89,12 @@ class TrainingSet:
                     f"two windows of {window} shards of {corpus.store} are up to {needed / 1e9:.1f} GB, the cache holds "
                     f"{limit / 1e9:.1f} GB; enlarge data.cache_gb or lower data.window_shards"
                 )
+        # corpora of unequal halves share the shortest
         self.half_frames = min(c.half_frames for c in corpora)
-        if crop is None and any(c.half_frames != self.half_frames for c in corpora):
-            self.crop = self.half_frames  # corpora of unequal halves share the shortest
 
     @property
     def frames(self) -> int:
-        """Samples per half that an item holds."""
+        """Samples of the stretch that is rendered and compared."""
         return min(self.crop or self.half_frames, self.half_frames)
 
     @property
@@ -113,22 +113,18 @@ class TrainingSet:
         return corpus, corpus.table(self.shards[place.corpus][place.shard].name)[place.row], place.epoch
 
     def read(self, corpus: Corpus, ref: SampleRef, epoch: int) -> dict[str, Any]:
-        """One item: {"input", "target", "reference"}, or {"dry", "dry_reference"}, each float32 (channels, frames)."""
+        """One item: {"input", "target", "reference"}, or {"dry", "dry_reference"}, each float32 (channels, half_frames)."""
         half, other = choose_half(self.seed, epoch, ref.key)
-        start, n = choose_crop(self.seed, epoch, ref.key, "input", corpus.half_frames, self.crop)
-        there, m = choose_crop(self.seed, epoch, ref.key, "reference", corpus.half_frames, self.crop)
         if self.dry:
-            return {
-                "dry": corpus.read(ref, [f"{half}.dry"], start, n)[f"{half}.dry"],
-                "dry_reference": corpus.read(ref, [f"{other}.dry"], there, m)[f"{other}.dry"],
-            }
-        pair = corpus.read(ref, [f"{half}.input", f"{half}.target"], start, n)
-        reference = corpus.read(ref, [f"{other}.target"], there, m)
-        return {
-            "input": pair[f"{half}.input"],
-            "target": pair[f"{half}.target"],
-            "reference": reference[f"{other}.target"],
-        }
+            halves = {"dry": f"{half}.dry", "dry_reference": f"{other}.dry"}
+        else:
+            halves = {"input": f"{half}.input", "target": f"{half}.target", "reference": f"{other}.target"}
+        audio = corpus.read(ref, list(halves.values()), 0, self.half_frames)
+        return {name: audio[member] for name, member in halves.items()}
+
+    def start(self, ref: SampleRef, epoch: int) -> int:
+        """Where the item's stretch begins."""
+        return choose_start(self.seed, epoch, ref.key, self.half_frames, self.frames)
 
     def prefetch(self, position: int) -> None:
         """Ask remote stores for the shards of the position's window and of the one after it."""

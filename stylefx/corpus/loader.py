@@ -66,7 +66,7 @@ class TrainingLoader:
     def _start(self, reader: _Reader, positions: range) -> tuple[Batch, list[Future]]:
         """Allocate a batch and ask for its items."""
         data, n = self.data, len(positions)
-        shape = (n, data.channels, data.frames)
+        shape = (n, data.channels, data.half_frames)
         data.prefetch(positions[0])
         samples = [data.sample(p) for p in positions]
         arrays = {name: np.empty(shape, np.float32) for name in data.fields}
@@ -77,7 +77,8 @@ class TrainingLoader:
 
         futures = [reader.submit(fill, i) for i in range(n)]
         keys, epochs = [ref.key for _, ref, _ in samples], [epoch for _, _, epoch in samples]
-        return Batch(keys=keys, epochs=epochs, valid=np.ones(n, np.float32), **arrays), futures
+        starts = np.array([data.start(ref, epoch) for _, ref, epoch in samples], np.int64)
+        return Batch(keys=keys, epochs=epochs, valid=np.ones(n, np.float32), starts=starts, **arrays), futures
 
     def __iter__(self) -> Iterator[Batch]:
         reader, queue = _Reader(self.workers), deque()

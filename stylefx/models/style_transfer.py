@@ -45,9 +45,12 @@ class StyleTransferModel(nn.Module):
             e_input, e_reference = self.embed(audio, sample_rate), self.embed(reference, sample_rate)
         return self.controls(e_input, e_reference)
 
-    def forward(self, audio: Tensor, reference: Tensor, sample_rate: float | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, audio: Tensor, reference: Tensor, sample_rate: float | None = None, segment: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """``segment`` is rendered in place of ``audio`` where only a stretch of it is wanted."""
         controls = self.predict(audio, reference, sample_rate)
-        return self.strategy(audio, controls, sample_rate or self.sample_rate), controls
+        return self.strategy(audio if segment is None else segment, controls, sample_rate or self.sample_rate), controls
 
     def config(self) -> dict[str, Any]:
         """Plain data from which ``build_model`` makes the same model, weights aside."""

@@ -26,7 +26,8 @@ class CorpusEntry(_Section):
 
 
 class Data(_Section):
-    """``crop_samples``: stretch read of each half (null: all). ``window_shards``: shards shuffled together."""
+    """``crop_samples``: the stretch of a half that is rendered and compared (null: all); the encoder hears whole halves.
+    ``window_shards``: shards shuffled together."""
 
     corpora: list[CorpusEntry] = Field(min_length=1)
     crop_samples: int | None = Field(None, gt=0)

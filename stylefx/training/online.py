@@ -28,12 +28,11 @@ def normalise_peak(audio: Tensor, halves: int) -> Tensor:
 class OnlineRenderer:
     """Dry halves -> input, target and reference, (batch, channels, samples) each.
 
-    The half to be processed and the reference half get the same target settings, each rendered from silence. ``fades`` is
-    false for stretches cut out of a half, whose ends are no ends of the recording.
+    The half to be processed and the reference half get the same target settings, each rendered from silence.
     """
 
-    def __init__(self, seed: int, sample_rate: float, fades: bool):
-        self.seed, self.sample_rate, self.fades = seed, sample_rate, fades
+    def __init__(self, seed: int, sample_rate: float):
+        self.seed, self.sample_rate = seed, sample_rate
         self._effects = {
             branch: [DifferentiableChain(EffectChain.of(make_effect(effect))) for effect, _, _ in steps]
             for branch, steps in RECIPE.items()
@@ -58,7 +57,7 @@ class OnlineRenderer:
                 wet = effect.render(audio[chosen], [values], self.sample_rate)
                 audio = audio.index_copy(0, torch.tensor(chosen, device=audio.device), wet)
             audio = normalise_peak(audio, halves)
-        return normalise_peak(self._faded(audio), halves) if self.fades else audio
+        return normalise_peak(self._faded(audio), halves)
 
     def _faded(self, audio: Tensor) -> Tensor:
         """Raised-cosine ends of 50 ms."""

@@ -59,6 +59,17 @@ def to_device(batch: Batch, device: torch.device) -> dict[str, Tensor]:
     return tensors
 
 
+def cut(audio: dict[str, Tensor], starts: list[int], length: int) -> dict[str, Tensor]:
+    """Keep ``length`` samples of every item's target, from its start; the same stretch of the input becomes "segment"."""
+    if length >= audio["input"].shape[-1]:
+        return audio
+
+    def stretch(whole: Tensor) -> Tensor:
+        return torch.stack([item[:, start : start + length] for item, start in zip(whole, starts, strict=True)])
+
+    return audio | {"segment": stretch(audio["input"]), "target": stretch(audio["target"])}
+
+
 def seed_step(seed: int, step: int, rank: int) -> None:
     """Strategies that draw inside a step draw the same after a resume."""
     torch.manual_seed(integer(seed, "train/step", step, rank) >> 1)
@@ -83,7 +94,7 @@ class Stepper:
             wait = nullcontext() if last or not isinstance(self.model, DistributedDataParallel) else self.model.no_sync()
             with wait:
                 audio = self.prepare(batch)
-                output, _ = self.model(audio["input"], audio["reference"])
+                output, _ = self.model(audio["input"], audio["reference"], segment=audio.get("segment"))
                 terms = self.objective(output, audio["target"])
                 (terms.loss / passes).backward()
             sums += torch.stack([terms.loss, terms.mr_stft, terms.l1]).detach().double().cpu() / passes
@@ -108,7 +119,7 @@ class Stepper:
         bad, keys = [], []
         for batch in batches:
             audio = self.prepare(batch)
-            output, _ = model(audio["input"], audio["reference"])
+            output, _ = model(audio["input"], audio["reference"], segment=audio.get("segment"))
             finite = torch.isfinite(self.objective.per_item(output, audio["target"]).loss)
             keys += batch.keys
             bad += [key for key, good in zip(batch.keys, finite.tolist(), strict=True) if not good]

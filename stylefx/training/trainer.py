@@ -27,7 +27,7 @@ from stylefx.training.media import show
 from stylefx.training.online import OnlineRenderer
 from stylefx.training.schedule import learning_rate
 from stylefx.training.setup import evaluation_set, make_model, open_corpora, refuse_changes, trainable, training_set
-from stylefx.training.step import Objective, Stepper, seed_step, to_device
+from stylefx.training.step import Objective, Stepper, cut, seed_step, to_device
 from stylefx.training.validation import Report, validate
 
 CONFIG_FILE = "config.yaml"
@@ -52,8 +52,7 @@ class Trainer:
         self.data, self.held_out = training_set(config, self.corpora), evaluation_set(config, self.corpora)
         self.model = make_model(config, self.corpora[0].sample_rate).to(place.device)
         self.average = MovingAverage(self.model, config.optimiser.ema_decay) if config.optimiser.ema_decay else None
-        whole = self.data.frames == self.data.half_frames
-        self.render = OnlineRenderer(config.seed, self.corpora[0].sample_rate, fades=whole)
+        self.render = OnlineRenderer(config.seed, self.corpora[0].sample_rate)
         self.names = list(trainable(self.model))
         self.optimiser = torch.optim.Adam(trainable(self.model).values(), lr=config.optimiser.learning_rate)
         self.start_step = 0 if state is None else int(state["step"])
@@ -127,7 +126,9 @@ class Trainer:
 
     def _prepare(self, batch: Batch) -> dict[str, torch.Tensor]:
         audio = to_device(batch, self.place.device)
-        return audio if "input" in audio else self.render(audio["dry"], audio["dry_reference"], batch.keys, batch.epochs)
+        if "input" not in audio:
+            audio = self.render(audio["dry"], audio["dry_reference"], batch.keys, batch.epochs)
+        return audio if batch.starts is None else cut(audio, batch.starts.tolist(), self.data.frames)
 
     def _batches(self, meter: Meter) -> Iterator[Batch]:
         """The rank's micro-batches, timed."""

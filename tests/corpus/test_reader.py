@@ -72,7 +72,7 @@ def test_damaged_audio_and_missing_shards_are_named(tmp_path):
     with pytest.raises(DamageError, match=rf"train-000000.tar.*{ref.key}.a.input"):
         open_corpus(path).read(ref, ["a.input"])
     (path / "train/train-000000.tar").unlink()
-    with pytest.raises(UserError, match="train-000000.tar is missing"):
+    with pytest.raises(UserError, match=r"train-000000.tar is missing"):
         open_corpus(path).read(ref, ["a.input"])
 
 

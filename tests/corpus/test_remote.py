@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import shutil
 import time
 from pathlib import Path
 
@@ -84,11 +83,8 @@ def test_the_next_window_is_fetched_ahead(url, tmp_path):
 
 def test_a_connection_that_fails_now_and_then_is_retried(url, tmp_path, monkeypatch):
     corpus = open_corpus(url, cache=tmp_path / "cache")
-    original, failures = corpus.store._fs.open, iter([True, True, False])
-    monkeypatch.setattr(
-        corpus.store, "_copy", lambda name, to, copy=corpus.store._copy: flaky(next(failures, False)) or copy(name, to)
-    )
-    assert original is not None
+    failures, copy = iter([True, True, False, True]), corpus.store._copy
+    monkeypatch.setattr(corpus.store, "_copy", lambda name, to: flaky(next(failures, False)) or copy(name, to))
     assert corpus.read(corpus.table("train/train-000000")[0], ["a.input"])["a.input"].shape == (1, 4096)
 
 
@@ -113,7 +109,6 @@ def test_a_damaged_shard_is_named_and_leaves_nothing_in_the_cache(local, url, tm
     fs.pipe_file("/bucket/corpus/train/train-000001.tar", bytes(data))
     with pytest.raises(DamageError, match=r"train/train-000001.tar is damaged: its checksum"):
         corpus.read(ref, ["a.input"])
-    assert ref.shard in "train/train-000001"
     assert corpus._by_name[ref.shard].sha256 not in {p.name for p in (tmp_path / "cache").iterdir()}
 
 
@@ -168,4 +163,3 @@ def test_a_file_that_another_process_evicts_while_we_look_is_fetched_again(url, 
 
     corpus.store.path = path
     assert corpus.read(ref, ["a.input"])["a.input"].shape == (1, 4096)
-    shutil.rmtree(tmp_path / "cache")

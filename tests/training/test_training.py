@@ -13,7 +13,7 @@ from stylefx.corpus.loader import EvaluationLoader
 from stylefx.corpus.reader import open_corpus
 from stylefx.models.checkpoint import load_model
 from stylefx.training.ema import MovingAverage
-from stylefx.training.step import DivergedError, Objective, to_device
+from stylefx.training.step import DivergedError, Objective, cut, to_device
 from stylefx.training.validation import validate
 from tests.training.conftest import go, losses, small
 
@@ -50,7 +50,7 @@ def test_a_batch_that_is_not_finite_stops_the_run_and_is_named(corpus, tmp_path,
     def read(self, source, ref, epoch):
         item = original(self, source, ref, epoch)
         if ref.key == bad:
-            item["target"][0, 5] = np.nan
+            item["target"][0, 5::9] = np.nan
         return item
 
     monkeypatch.setattr(TrainingSet, "read", read)
@@ -77,6 +77,15 @@ def test_validation_is_the_mean_over_all_items_whatever_the_batch(corpus, undist
     for report in reports:
         assert report.metrics["mr_stft"] == pytest.approx(np.mean(each), rel=1e-5)
         assert report.controls.shape == (len(data), 24)
+
+
+def test_a_stretch_is_the_same_place_of_input_and_target():
+    whole = torch.arange(40.0).reshape(2, 1, 20)
+    got = cut({"input": whole, "target": whole + 100, "reference": whole}, [3, 7], 5)
+    assert got["segment"][:, 0].tolist() == [[3, 4, 5, 6, 7], [27, 28, 29, 30, 31]]
+    assert torch.equal(got["target"], got["segment"] + 100)
+    assert got["input"] is whole
+    assert "segment" not in cut({"input": whole, "target": whole}, [0, 0], 20)
 
 
 def test_the_moving_average_is_the_average():
