@@ -16,14 +16,15 @@ from stylefx.evaluation.curves import LINEAR_EFFECTS, response_db
 DYNAMICS = ("compressor", "expander")
 
 
-def branch_settings(steps: Sequence[Mapping], chain: EffectChain) -> list[dict] | None:
+def branch_settings(steps: Sequence[Mapping], chain: EffectChain, gain_db: float = 0.0) -> list[dict] | None:
     """Settings of ``chain`` that do what the steps did, gains folded in; None when the chain cannot.
 
-    Moving a gain G from before a compressor to the end leaves the sound when threshold' = threshold - G; all gains end up in
-    the make-up of the last dynamics effect. Effects that the steps left out are neutral.
+    ``gain_db`` is what the input lacks of the level that the steps began with. Moving a gain G from before a compressor to
+    the end leaves the sound when threshold' = threshold - G; all gains end up in the make-up of the last dynamics effect.
+    Effects that the steps left out are neutral.
     """
     settings = [{"effect": e.name, "settings": {p.name: p.default for p in e.parameters}} for e in chain.effects]
-    slot, gain_db = 0, 0.0
+    slot = 0
     for step in steps:
         if step["step"] != "effect":
             gain_db += float(step.get("gain_db", 0.0))
@@ -58,7 +59,10 @@ def known_settings(metadata: Mapping, chain: EffectChain) -> list[dict] | None:
 
 def drawn_settings(metadata: Mapping, chain: EffectChain) -> list[dict] | None:
     """The equivalent settings, else those drawn for the target branch: near the truth when the input branch did little."""
-    return known_settings(metadata, chain) or branch_settings(metadata.get("target", []), chain)
+    source = metadata.get("input", [])
+    untouched = all(step["step"] != "effect" for step in source)
+    raised_db = sum(float(step.get("gain_db", 0.0)) for step in source) if untouched else 0.0
+    return known_settings(metadata, chain) or branch_settings(metadata.get("target", []), chain, -raised_db)
 
 
 def true_eq_db(metadata: Mapping, sample_rate: float, frequency_hz: np.ndarray) -> np.ndarray:

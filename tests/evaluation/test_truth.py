@@ -35,6 +35,14 @@ def test_left_out_effects_are_neutral_and_keep_the_gain():
     np.testing.assert_allclose(CHAIN.render(made["input"], settings, 24000), made["input"] * 10 ** (-3.5 / 20), atol=1e-6)
 
 
+def test_a_raised_input_is_counted():
+    made = make_sample(3, 16384)
+    meta = {**made["json"], "input": [{"step": "normalise", "gain_db": 6.0}]}
+    del meta["equivalent"]
+    output = CHAIN.render(made["input"] * np.float32(10 ** (6 / 20)), drawn_settings(meta, CHAIN), 24000)
+    np.testing.assert_allclose(output, made["target"], atol=2e-5)
+
+
 @pytest.mark.parametrize(
     "steps",
     [
