@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 
-import pytest
+# Tests run one process per core: more threads in each would only wait for one another. Set before torch and numba load.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import pytest  # noqa: E402
 
 
 def require_program(name: str, install: str) -> str:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from stylefx.corpus.reader import open_corpus
-from stylefx.differentiable.losses import MultiResolutionSTFTLoss, StyleTransferLoss
+from stylefx.differentiable.losses import FFT_SIZES, MultiResolutionSTFTLoss, StyleTransferLoss
 from stylefx.effects.presets import deepafx_st_chain
 from stylefx.keyed import Draw, integer, unit
 from stylefx.models.style_transfer import StyleTransferModel, build_model
@@ -47,6 +47,11 @@ class Comparison:
     seed: int = 0
     device: str = "cpu"
     gradient_batches: int = 4
+
+    @property
+    def fft_sizes(self) -> tuple[int, ...]:
+        """The loss's resolutions that a cut has room for."""
+        return tuple(size for size in FFT_SIZES if self.frames > size // 2)
 
 
 class _Data:
@@ -98,7 +103,7 @@ def _model(name: str, comparison: Comparison, rate: float) -> StyleTransferModel
 
 def _gradients(model: StyleTransferModel, data: _Data, comparison: Comparison) -> np.ndarray:
     """Gradients of the training loss to the controls around neutral, float64 (items, num_controls)."""
-    loss_of, out = StyleTransferLoss().to(comparison.device), []
+    loss_of, out = StyleTransferLoss(fft_sizes=comparison.fft_sizes).to(comparison.device), []
     model.train()
     for index, (audio, target, _) in enumerate(data.validation()[: comparison.gradient_batches]):
         draw = Draw(comparison.seed, "compare-controls", str(index))
@@ -110,9 +115,9 @@ def _gradients(model: StyleTransferModel, data: _Data, comparison: Comparison) -
     return np.concatenate(out)
 
 
-def _quality(model: StyleTransferModel, held_out: list[list[Tensor]]) -> float:
+def _quality(model: StyleTransferModel, held_out: list[list[Tensor]], fft_sizes: Sequence[int]) -> float:
     """Mean MR-STFT distance to the target as a share of the unprocessed input's."""
-    distance, out, unprocessed = MultiResolutionSTFTLoss(), 0.0, 0.0
+    distance, out, unprocessed = MultiResolutionSTFTLoss(fft_sizes), 0.0, 0.0
     model.eval()
     with torch.no_grad():
         for audio, target, reference in held_out:
@@ -132,7 +137,8 @@ def measure(name: str, comparison: Comparison, seconds: float | None) -> dict[st
     before = _memory_mb(comparison.device)
     learning_rate = comparison.learning_rate * SLOWER.get(name, 1.0)
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=learning_rate)
-    loss_of, times, curve = StyleTransferLoss().to(comparison.device), [], [[0, 0.0, _quality(model, held_out)]]
+    loss_of = StyleTransferLoss(fft_sizes=comparison.fft_sizes).to(comparison.device)
+    times, curve = [], [[0, 0.0, _quality(model, held_out, comparison.fft_sizes)]]
     every, next_at, step = max(comparison.steps // _POINTS, 1), 0.0, 0
     losses: list[float] = []
     while step < comparison.steps or (seconds and sum(times) < seconds):
@@ -148,10 +154,10 @@ def measure(name: str, comparison: Comparison, seconds: float | None) -> dict[st
         step += 1
         beyond = step > comparison.steps and sum(times) >= next_at
         if (step <= comparison.steps and step % every == 0) or step == comparison.steps or beyond:
-            curve.append([step, sum(times), _quality(model, held_out)])
+            curve.append([step, sum(times), _quality(model, held_out, comparison.fft_sizes)])
             next_at = sum(times) + (seconds or 0.0) / _POINTS
     if curve[-1][0] != step:
-        curve.append([step, sum(times), _quality(model, held_out)])
+        curve.append([step, sum(times), _quality(model, held_out, comparison.fft_sizes)])
     return {
         "strategy": name,
         "gradients": gradients.tolist(),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from stylefx.audio import mix_down, read_audio, resample
-from stylefx.differentiable.losses import MultiResolutionSTFTLoss, StyleTransferLoss
+from stylefx.differentiable.losses import FFT_SIZES, MultiResolutionSTFTLoss, StyleTransferLoss
 from stylefx.effects.chain import EffectChain
 from stylefx.errors import UserError
 from stylefx.keyed import Draw, hex_digest, integer
@@ -36,6 +36,11 @@ class ProxyTraining:
     learning_rate: float = 3e-4
     seed: int = 0
     max_minutes: float = 60.0
+
+    @property
+    def fft_sizes(self) -> tuple[int, ...]:
+        """The loss's resolutions that a cut has room for."""
+        return tuple(size for size in FFT_SIZES if self.frames > size // 2)
 
 
 class Recordings:
@@ -108,7 +113,7 @@ def train_proxy(
     torch.manual_seed(integer(training.seed, "proxy-weights") % 2**63)
     proxy = Proxy(chain, training.sample_rate, network).to(device)
     neutral = _without_makeup(proxy)
-    loss_of = StyleTransferLoss().to(device)
+    loss_of = StyleTransferLoss(fft_sizes=training.fft_sizes).to(device)
     optimiser = torch.optim.Adam(proxy.parameters(), lr=training.learning_rate)
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [int(training.steps * 0.8), int(training.steps * 0.95)])
     render, curve, started = NumpyChain(chain), [], time.monotonic()
@@ -156,7 +161,7 @@ def proxy_error(proxy: Proxy, recordings: Recordings, items: int = 32) -> dict[s
     device = next(proxy.parameters()).device
     audio = recordings.batch(0, items, held_out=True)
     controls = _without_makeup(proxy)(recordings.controls(0, items, proxy.chain, held_out=True))
-    distance = MultiResolutionSTFTLoss()
+    distance = MultiResolutionSTFTLoss(recordings.training.fft_sizes)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool, torch.no_grad():
         target = render_batch(NumpyChain(proxy.chain), audio, controls, proxy.sample_rate, pool)
         output = torch.cat([proxy(a[None].to(device), c[None].to(device)).cpu() for a, c in zip(audio, controls, strict=True)])
