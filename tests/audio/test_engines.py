@@ -103,7 +103,7 @@ def test_preflight_names_the_line_that_installs_what_is_missing(monkeypatch, tmp
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="apt-get install rubberband-cli"):
         preflight("rubberband")
-    with pytest.raises(UserError, match="choose one of signalsmith"):
+    with pytest.raises(UserError, match="choose one of vocoder, signalsmith"):
         preflight("soundstretch")
 
 

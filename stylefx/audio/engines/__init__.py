@@ -16,10 +16,11 @@ from stylefx.audio.quantise import as_samples
 from stylefx.errors import UserError
 
 _ENGINES = {
+    "vocoder": "stylefx.audio.engines.vocoder:Vocoder",
     "signalsmith": "stylefx.audio.engines.signalsmith:Signalsmith",
     "rubberband": "stylefx.audio.engines.rubberband:RubberBand",
 }
-DEFAULT_ENGINE = "signalsmith"
+DEFAULT_ENGINE = "vocoder"
 MAX_CENTS = 2400.0
 TEMPO_RANGE = (0.25, 4.0)
 

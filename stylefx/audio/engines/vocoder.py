@@ -1,0 +1,114 @@
+"""Our own phase vocoder: pitch and tempo in one pass of time scaling, then one resampling by soxr HQ.
+
+Time is scaled by ratio / tempo (ratio = 2 ** (cents / 1200)) and the result played ``ratio`` times faster. Every
+synthesis frame takes its magnitudes from the analysis at the same place of the input, and its phases from the frame
+before, advanced by what the input's phases advance in one synthesis hop: two analyses, no unwrapping, no trigonometry
+(M. Puckette 1995 for the second analysis; Laroche and Dolson 1999 for identity phase locking).
+
+Attacks: a phase vocoder smears an attack over the frames that see it, because each puts it elsewhere. Here attacks are
+found first, and the bins whose power rises there are copied, in all frames that see the attack coming and in those
+shortly after, from an analysis whose distance to the attack is the frame's own: unscaled time around the attack, so all
+frames put it in the same place with the phases of the input, while the other bins go on (A. Roebel 2003 for resetting
+only the bins of an attack).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy.fft
+
+from stylefx.audio.engines.length import fit_frames
+from stylefx.audio.engines.vocoder_kernels import attack_bins, gather, overlap_add, propagate
+from stylefx.audio.engines.vocoder_onsets import find_onsets
+from stylefx.audio.resampling import resample
+
+WINDOW_S = 0.096
+OVERLAP = 4
+HELD_AFTER = 0.25  # of the window: how long after an attack its bins stay in unscaled time
+RISE = 4.0  # of a bin's power at an attack, from which it belongs to it
+_CHUNK_FRAMES = 32
+
+
+class Vocoder:
+    name = "vocoder"
+
+    def preflight(self) -> str:
+        return "vocoder (built in)"
+
+    def __call__(self, audio: np.ndarray, sample_rate: int, pitch_cents: float, tempo: float, out_frames: int) -> np.ndarray:
+        ratio = 2.0 ** (pitch_cents / 1200.0)
+        if tempo == ratio:
+            return resample(fit_frames(audio, math.ceil(out_frames * ratio)), sample_rate * ratio, sample_rate, out_frames)
+        stretched = scale_time(audio, sample_rate, ratio / tempo, math.ceil(out_frames * ratio) + 16)
+        if ratio == 1.0:
+            return stretched
+        return resample(stretched, sample_rate * ratio, sample_rate, out_frames)
+
+
+def scale_time(audio: np.ndarray, sample_rate: float, factor: float, out_frames: int) -> np.ndarray:
+    """Make float32 (channels, samples) ``factor`` times as long, pitch unchanged; returns (channels, out_frames)."""
+    hop = scipy.fft.next_fast_len(max(16, round(WINDOW_S * sample_rate / OVERLAP)), real=True)
+    size = OVERLAP * hop
+    window = np.hanning(size + 1)[:size].astype(np.float32)
+    synthesis = window * np.float32(1.0 / (0.375 * OVERLAP))  # hann**2 adds up to 0.375 x overlap
+    first = 1 - OVERLAP // 2  # the first frame that reaches the output
+    centres = np.arange(first, math.ceil((out_frames + size // 2) / hop)) * hop
+    places = np.rint(centres / factor).astype(np.int64)
+    attacks = _Attacks(audio, sample_rate, factor, centres, window)
+
+    out = np.zeros((audio.shape[0], out_frames), np.float32)
+    last = _pairs(_spectra(audio, places[:1], window))[0].copy()
+    for start in range(0, len(centres), _CHUNK_FRAMES):
+        chunk = slice(start, min(len(centres), start + _CHUNK_FRAMES))
+        spectra = _spectra(audio, np.concatenate([places[chunk], places[chunk] - hop]), window)
+        now, earlier = spectra[: chunk.stop - start], spectra[chunk.stop - start :]
+        if start == 0:
+            earlier[0] = now[0]  # the first frame keeps its phases
+        propagate(_pairs(now), _pairs(earlier), last, attacks.which[chunk], attacks.flags, _pairs(attacks.spectra(chunk)))
+        frames = scipy.fft.irfft(now, n=size, axis=-1, overwrite_x=True)
+        overlap_add(frames, synthesis, hop, int(centres[start]) - size // 2, out)
+    return out
+
+
+class _Attacks:
+    """Which frames see an attack, which of its bins they take from unscaled time, and those spectra.
+
+    ``which``: int64 (frames,), the attack of each frame, -1 for none; ``flags``: bool (attacks, bins).
+    """
+
+    def __init__(self, audio: np.ndarray, sample_rate: float, factor: float, centres: np.ndarray, window: np.ndarray):
+        self._audio, self._window = audio, window
+        size = len(window)
+        onsets = find_onsets(audio, sample_rate)
+        self.which = np.full(len(centres), -1, np.int64)
+        self.flags = np.zeros((len(onsets), size // 2 + 1), np.bool_)
+        self._places = np.zeros(len(centres), np.int64)
+        if len(onsets) == 0:
+            return
+        after, before = _spectra(audio, onsets + round(0.3 * size), window), _spectra(audio, onsets - size // 2, window)
+        attack_bins(before, after, RISE, self.flags)
+        targets = onsets * factor
+        nearest = np.searchsorted(0.5 * (targets[1:] + targets[:-1]), centres)
+        distance = centres - targets[nearest]
+        seen = (distance > -0.5 * size) & (distance <= HELD_AFTER * size)
+        self.which[seen] = nearest[seen]
+        self._places = np.rint(distance + onsets[nearest]).astype(np.int64)
+
+    def spectra(self, chunk: slice) -> np.ndarray:
+        """The unscaled spectra of the chunk's frames that see an attack, in order, complex64 (n, channels, bins)."""
+        seen = self.which[chunk] >= 0
+        return _spectra(self._audio, self._places[chunk][seen], self._window)
+
+
+def _spectra(audio: np.ndarray, centres: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Windowed spectra around the centres, complex64 (centres, channels, bins)."""
+    segments = np.empty((len(centres), audio.shape[0], len(window)), np.float32)
+    gather(audio, centres, window, segments)
+    return scipy.fft.rfft(segments, axis=-1, overwrite_x=True)
+
+
+def _pairs(spectra: np.ndarray) -> np.ndarray:
+    """complex64 (..., bins) seen as float32 (..., 2 x bins)."""
+    return spectra.view(np.float32)

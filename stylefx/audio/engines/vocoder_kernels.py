@@ -1,0 +1,134 @@
+"""The loops of the phase vocoder. Spectra are (frames, channels, bins)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from stylefx.effects.jit import kernel
+
+
+@kernel
+def gather(audio, centres, window, out):
+    """Windowed segments around centres (samples, may lie outside), audio (channels, n) -> out (frames, channels, window)."""
+    size, length = len(window), audio.shape[1]
+    for i in range(len(centres)):
+        start = centres[i] - size // 2
+        first = min(size, max(0, -start))
+        last = max(first, min(size, length - start))
+        for c in range(audio.shape[0]):
+            row = out[i, c]
+            row[:first] = 0.0
+            row[last:] = 0.0
+            part, taper, source = row[first:last], window[first:last], audio[c, start + first : start + last]
+            for j in range(last - first):
+                part[j] = source[j] * taper[j]
+
+
+@kernel
+def overlap_add(frames, window, hop, start, out):
+    """Add windowed frames (frames, channels, window) to out (channels, n), the first at ``start``, which may be negative."""
+    size, length = len(window), out.shape[1]
+    for i in range(frames.shape[0]):
+        at = start + i * hop
+        first, last = max(0, -at), min(size, length - at)
+        for c in range(frames.shape[1]):
+            part, taper, source = out[c, at + first : at + last], window[first:last], frames[i, c, first:last]
+            for j in range(last - first):
+                part[j] += source[j] * taper[j]
+
+
+@kernel
+def attack_bins(before, after, rise, out):
+    """Bins whose power, over three bins and all channels, rises at least ``rise`` times, bool out (onsets, bins)."""
+    bins = before.shape[2]
+    old, new = np.zeros(bins + 2), np.zeros(bins + 2)
+    for i in range(before.shape[0]):
+        old[:], new[:] = 0.0, 0.0
+        for c in range(before.shape[1]):
+            for b in range(bins):
+                old[b + 1] += before[i, c, b].real ** 2 + before[i, c, b].imag ** 2
+                new[b + 1] += after[i, c, b].real ** 2 + after[i, c, b].imag ** 2
+        for b in range(bins):
+            out[i, b] = new[b] + new[b + 1] + new[b + 2] > rise * (old[b] + old[b + 1] + old[b + 2]) + 1e-12
+
+
+@kernel
+def propagate(now, earlier, last, which, flags, attacks):
+    """Give the frames ``now`` the phases that continue the synthesis, in place.
+
+    now, earlier: spectra at the analysis positions and one synthesis hop before them; last: the synthesis frame before
+    the first, (channels, bins), overwritten by the last one. All spectra here are float32 with real and imaginary parts
+    in turn. Around every spectral peak the bins turn together, by the turn that takes ``earlier`` to the synthesis frame
+    before: a unit complex number, the same for all channels, so that the phases within a peak and between channels stay
+    (identity phase locking). Where which[i] >= 0, the bins of that row of ``flags`` are taken from the next of
+    ``attacks`` instead, unturned.
+    """
+    frames, channels, bins = now.shape[0], now.shape[1], now.shape[2] // 2
+    power = np.zeros(bins + 4, np.float32)
+    peaks = np.zeros(bins, np.int64)
+    turns = np.zeros(2 * bins, np.float32)
+    turns[::2] = 1.0
+    taken = 0
+    for i in range(frames):
+        _powers(now[i], power)
+        count = _find_peaks(power, bins, peaks)
+        _find_turns(last, earlier[i], peaks, count, turns)
+        for c in range(channels):
+            x, y = now[i, c], last[c]
+            for b in range(bins):
+                y[2 * b] = x[2 * b] * turns[2 * b] - x[2 * b + 1] * turns[2 * b + 1]
+                y[2 * b + 1] = x[2 * b] * turns[2 * b + 1] + x[2 * b + 1] * turns[2 * b]
+            if which[i] >= 0:
+                row, source = flags[which[i]], attacks[taken, c]
+                for b in range(bins):
+                    if row[b]:
+                        y[2 * b], y[2 * b + 1] = source[2 * b], source[2 * b + 1]
+            x[:] = y
+        taken += which[i] >= 0
+
+
+@kernel
+def _powers(spectra, power):
+    """Power per bin, summed over the channels, float32 (bins + 4) with two zeros at either end."""
+    bins = spectra.shape[1] // 2
+    for b in range(bins):
+        power[b + 2] = spectra[0, 2 * b] * spectra[0, 2 * b] + spectra[0, 2 * b + 1] * spectra[0, 2 * b + 1]
+    for c in range(1, spectra.shape[0]):
+        for b in range(bins):
+            power[b + 2] += spectra[c, 2 * b] * spectra[c, 2 * b] + spectra[c, 2 * b + 1] * spectra[c, 2 * b + 1]
+
+
+@kernel
+def _find_peaks(power, bins, peaks):
+    """Bins that are larger than the two on either side; returns how many."""
+    count = 0
+    for b in range(bins):
+        p = power[b + 2]
+        peaks[count] = b
+        count += int((p > power[b + 1]) & (p > power[b]) & (p >= power[b + 3]) & (p >= power[b + 4]))
+    return count
+
+
+@kernel
+def _find_turns(last, earlier, peaks, count, turns):
+    """One turn for the bins around each peak, up to the middle between peaks; silence (no peak) keeps the turns it had."""
+    channels, bins = last.shape[0], last.shape[1] // 2
+    low = 0
+    for k in range(count):
+        peak = peaks[k]
+        high = bins if k + 1 == count else (peak + peaks[k + 1]) // 2 + 1
+        real, imaginary = np.float32(0.0), np.float32(0.0)
+        for c in range(channels):
+            for b in range(2 * max(low, peak - 1), 2 * min(high, peak + 2), 2):
+                real += last[c, b] * earlier[c, b] + last[c, b + 1] * earlier[c, b + 1]
+                imaginary += last[c, b + 1] * earlier[c, b] - last[c, b] * earlier[c, b + 1]
+        size = np.float32(math.sqrt(real * real + imaginary * imaginary))
+        if size > np.float32(1e-20):
+            real, imaginary = real / size, imaginary / size
+        else:
+            real, imaginary = np.float32(1.0), np.float32(0.0)
+        for b in range(low, high):
+            turns[2 * b], turns[2 * b + 1] = real, imaginary
+        low = high
