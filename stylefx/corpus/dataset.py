@@ -92,6 +92,17 @@ class TrainingSet:
         # corpora of unequal halves share the shortest
         self.half_frames = min(c.half_frames for c in corpora)
 
+    def describe(self) -> str:
+        return f"{self.order.total} training samples"
+
+    def place(self, position: int) -> tuple[int, int]:
+        """(epoch, position within it) of a position of the endless sequence."""
+        return divmod(position, self.order.total)
+
+    @property
+    def sample_rate(self) -> int:
+        return self.corpora[0].sample_rate
+
     @property
     def frames(self) -> int:
         """Samples of the stretch that is rendered and compared."""

@@ -27,13 +27,20 @@ class CorpusEntry(_Section):
 
 class Data(_Section):
     """``crop_samples``: the stretch of a half that is rendered and compared (null: all); the encoder hears whole halves.
-    ``window_shards``: shards shuffled together."""
+    ``window_shards``: shards shuffled together.
+
+    ``stream`` "webdataset" reads ``corpora`` as tars (files, URLs, ``pipe:`` commands, brace patterns) in sequence, without an
+    index; ``sample_rate`` (Hz) and ``half_frames`` then say what an item is.
+    """
 
     corpora: list[CorpusEntry] = Field(min_length=1)
     crop_samples: int | None = Field(None, gt=0)
     window_shards: int = Field(8, gt=0)
     workers: int = Field(2, ge=0)
     ahead: int = Field(3, gt=0, description="micro-batches that are read ahead")
+    stream: Literal["index", "webdataset"] = "index"
+    sample_rate: int | None = Field(None, gt=0, description="of items from a stream, Hz")
+    half_frames: int | None = Field(None, gt=0, description="of items from a stream")
     cache_dir: str | None = Field(None, description="local copies of remote shards; default: ~/.cache/stylefx/shards")
     cache_gb: float = Field(50.0, gt=0, description="size limit of cache_dir")
     render: Literal["stored", "online"] = "stored"
@@ -50,6 +57,8 @@ class Data(_Section):
     def _all_weights_or_none(self) -> Data:
         if len({c.weight is None for c in self.corpora}) > 1:
             raise ValueError("give every corpus a weight or none")
+        if self.stream == "webdataset" and not (self.sample_rate and self.half_frames):
+            raise ValueError("a stream needs data.sample_rate and data.half_frames")
         return self
 
 
@@ -89,11 +98,14 @@ class Optimiser(_Section):
 
 
 class Validation(_Section):
-    """``samples``: how many of the split (null: all). ``metric`` chooses the best checkpoint, the smaller the better."""
+    """``samples``: how many of the split (null: all). ``metric`` chooses the best checkpoint, the smaller the better.
+    ``corpora``: finished corpora to validate on (default: those trained on).
+    """
 
     every_steps: int = Field(500, gt=0)
     samples: int | None = Field(256, gt=0)
     split: str = "val"
+    corpora: list[str] | None = None
     crop_samples: int | None = Field(None, gt=0)
     metric: Literal["loss", "mr_stft", "mr_stft_ratio", "l1"] = "mr_stft"
 

@@ -20,7 +20,7 @@ def run_training(config: TrainingConfig, run: Path, resume: bool, echo: Callable
         if place.is_first:
             held_out = len(trainer.held_out) if trainer.held_out is not None else 0
             echo(
-                f"{run}: {trainer.data.order.total} training samples, {held_out} held out, {place.world} x {place.device.type}, "
+                f"{run}: {trainer.data.describe()}, {held_out} held out, {place.world} x {place.device.type}, "
                 f"step {trainer.start_step} of {config.steps}"
             )
         try:

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from stylefx.corpus.dataset import EvaluationSet, TrainingSet
+from stylefx.corpus.loader import TrainingLoader
 from stylefx.corpus.reader import Corpus, open_corpus
+from stylefx.corpus.stream import StreamLoader, StreamSet
 from stylefx.errors import UserError
 from stylefx.models.checkpoint import load_model
 from stylefx.models.style_transfer import StyleTransferModel, build_model
@@ -16,14 +18,16 @@ from stylefx.training.config import TrainingConfig, resolve_chain
 
 #: what decides the sequence of samples and the model: a resumed run must not change it
 FIXED = (
-    "seed", "global_batch", "data.corpora", "data.crop_samples", "data.window_shards", "data.render", "model",
+    "seed", "global_batch", "data.corpora", "data.crop_samples", "data.window_shards", "data.render", "data.stream", "model",
     "loss", "optimiser.ema_decay",
 )  # fmt: skip
 
 
 def open_corpora(config: TrainingConfig, state: dict[str, Any] | None = None) -> list[Corpus]:
     """The corpora; a resumed run reads the generations that it began with, and refuses others under the same numbers."""
-    corpora, cache = [], {"cache": config.data.cache_dir, "cache_bytes": int(config.data.cache_gb * 1e9)}
+    corpora, cache = [], cache_options(config)
+    if config.data.stream == "webdataset":
+        return []
     for number, entry in enumerate(config.data.corpora):
         if state is None:
             corpora.append(open_corpus(entry.path, **cache))
@@ -36,7 +40,15 @@ def open_corpora(config: TrainingConfig, state: dict[str, Any] | None = None) ->
     return corpora
 
 
-def training_set(config: TrainingConfig, corpora: list[Corpus]) -> TrainingSet:
+def cache_options(config: TrainingConfig) -> dict[str, Any]:
+    return {"cache": config.data.cache_dir, "cache_bytes": int(config.data.cache_gb * 1e9)}
+
+
+def training_set(config: TrainingConfig, corpora: list[Corpus]) -> TrainingSet | StreamSet:
+    section, dry = config.data, config.data.render == "online"
+    if section.stream == "webdataset":
+        urls = [c.path for c in section.corpora]
+        return StreamSet(urls, section.sample_rate, section.half_frames, seed=config.seed, crop=section.crop_samples, dry=dry)
     weights = [c.weight for c in config.data.corpora]
     return TrainingSet(
         corpora,
@@ -44,17 +56,24 @@ def training_set(config: TrainingConfig, corpora: list[Corpus]) -> TrainingSet:
         seed=config.seed,
         window=config.data.window_shards,
         crop=config.data.crop_samples,
-        dry=config.data.render == "online",
+        dry=dry,
     )
 
 
 def evaluation_set(config: TrainingConfig, corpora: list[Corpus]) -> EvaluationSet | None:
     """The validation samples, or None when no corpus has the split."""
     section = config.validation
+    if section.corpora is not None:
+        corpora = [open_corpus(path, **cache_options(config)) for path in section.corpora]
     having = [c for c in corpora if section.split in c.splits]
     if not having:
         return None
     return EvaluationSet(having, section.split, section.samples, section.crop_samples)
+
+
+def training_loader(config: TrainingConfig, data: TrainingSet | StreamSet, **options: Any) -> TrainingLoader | StreamLoader:
+    kind = StreamLoader if isinstance(data, StreamSet) else TrainingLoader
+    return kind(data, workers=config.data.workers, ahead=config.data.ahead, stop_step=config.steps, **options)
 
 
 def make_model(config: TrainingConfig, sample_rate: float) -> StyleTransferModel:

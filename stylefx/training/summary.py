@@ -22,7 +22,7 @@ def summary(config: TrainingConfig) -> str:
     """The resolved configuration as YAML, then what it amounts to. Opens the corpora, trains nothing."""
     corpora = open_corpora(config)
     data, held_out = training_set(config, corpora), evaluation_set(config, corpora)
-    rate = corpora[0].sample_rate
+    rate = data.sample_rate
     model = make_model(config, rate)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     micro, passes = config.accumulation(world)
@@ -33,6 +33,8 @@ def summary(config: TrainingConfig) -> str:
     state = parameters * 4 * (4 + (config.optimiser.ema_decay is not None))
     # measured on the CPU: about 18 copies of the audio at the peak of the loss and the effects, read-ahead aside
     peak = state + audio_bytes * (18 + 3 * config.data.ahead)
+    samples = config.steps * config.global_batch
+    epochs = f"{samples / data.order.total:.1f} epochs, " if corpora else f"{samples} items, "
     lines = [
         yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).rstrip(),
         "---",
@@ -42,8 +44,7 @@ def summary(config: TrainingConfig) -> str:
         f"{_size(sum(p.numel() for p in model.encoder.parameters()))}, {model.chain.num_controls} controls",
         f"step: {config.global_batch} items x {item_s:.2f} s = {seconds:.1f} s of audio; {world} process(es) x {passes} "
         f"forward passes of {micro}",
-        f"run: {config.steps} steps = {config.steps * config.global_batch / data.order.total:.1f} epochs, "
-        f"{config.steps * seconds / 3600:.1f} h of audio",
+        f"run: {config.steps} steps = {epochs}{config.steps * seconds / 3600:.1f} h of audio",
         f"memory per process: about {_size(peak)}B (estimate: weights, Adam, audio, activations of effects and loss)",
     ]
     return "\n".join(lines)

@@ -13,7 +13,7 @@ import yaml
 from torch.nn.parallel import DistributedDataParallel
 
 from stylefx.corpus.dataset import Batch
-from stylefx.corpus.loader import EvaluationLoader, TrainingLoader
+from stylefx.corpus.loader import EvaluationLoader
 from stylefx.errors import UserError
 from stylefx.models.checkpoint import write_atomic
 from stylefx.training.checkpoints import Checkpoints, load_state, optimiser_tensors, restore_optimiser
@@ -26,7 +26,15 @@ from stylefx.training.journal import Journal, Meter, Progress
 from stylefx.training.media import show
 from stylefx.training.online import OnlineRenderer
 from stylefx.training.schedule import learning_rate
-from stylefx.training.setup import evaluation_set, make_model, open_corpora, refuse_changes, trainable, training_set
+from stylefx.training.setup import (
+    evaluation_set,
+    make_model,
+    open_corpora,
+    refuse_changes,
+    trainable,
+    training_loader,
+    training_set,
+)
 from stylefx.training.step import Objective, Stepper, cut, seed_step, to_device
 from stylefx.training.validation import Report, validate
 
@@ -48,11 +56,13 @@ class Trainer:
         state, weights, training = load_state(latest) if latest is not None else (None, {}, {})
         if state is not None:
             refuse_changes(state["config"], config.model_dump(mode="json"))
+            if config.data.stream == "webdataset" and state["world"] != place.world:
+                raise UserError(f"a stream goes on with as many processes as it began with, {state['world']}, not {place.world}")
         self.corpora = open_corpora(config, state)
         self.data, self.held_out = training_set(config, self.corpora), evaluation_set(config, self.corpora)
-        self.model = make_model(config, self.corpora[0].sample_rate).to(place.device)
+        self.model = make_model(config, self.data.sample_rate).to(place.device)
         self.average = MovingAverage(self.model, config.optimiser.ema_decay) if config.optimiser.ema_decay else None
-        self.render = OnlineRenderer(config.seed, self.corpora[0].sample_rate)
+        self.render = OnlineRenderer(config.seed, self.data.sample_rate)
         self.names = list(trainable(self.model))
         self.optimiser = torch.optim.Adam(trainable(self.model).values(), lr=config.optimiser.learning_rate)
         self.start_step = 0 if state is None else int(state["step"])
@@ -84,10 +94,11 @@ class Trainer:
             training |= {f"weights/{n}": p for n, p in self.model.named_parameters()}
             weights = self.average.state(self.model)
         position = step * self.config.global_batch
-        epoch, within = divmod(position, self.data.order.total)
+        epoch, within = self.data.place(position)
         state = {
             "epoch": epoch,
             "position": within,
+            "world": self.place.world,
             "generations": [c.generations for c in self.corpora],
             "config": self.config.model_dump(mode="json"),
             "best": self.best,
@@ -132,11 +143,8 @@ class Trainer:
 
     def _batches(self, meter: Meter) -> Iterator[Batch]:
         """The rank's micro-batches, timed."""
-        loader = iter(TrainingLoader(
-            self.data, micro=self.micro, accumulation=self.passes, rank=self.place.rank, world=self.place.world,
-            workers=self.config.data.workers, ahead=self.config.data.ahead,
-            start_step=self.start_step, stop_step=self.config.steps,
-        ))  # fmt: skip
+        place = {"micro": self.micro, "accumulation": self.passes, "rank": self.place.rank, "world": self.place.world}
+        loader = iter(training_loader(self.config, self.data, start_step=self.start_step, **place))
         try:
             while True:
                 began = time.perf_counter()

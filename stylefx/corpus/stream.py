@@ -1,0 +1,167 @@
+"""Foreign or unindexed tars through the webdataset library: files, http and `pipe:` URLs, brace patterns.
+
+A sample is either one of ours (KEY.a.input.flac, ...) or one recording, of which a keyed stretch of two halves is taken (for
+online rendering). Streams have no random access: shards are permuted per epoch and dealt to the ranks, samples shuffled in a
+buffer, both keyed; going on after a stop reads and skips what was seen, on the same number of ranks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from stylefx.audio import decode_audio, mix_down, resample
+from stylefx.corpus.dataset import Batch, choose_half, choose_start
+from stylefx.corpus.order import permutation
+from stylefx.errors import DamageError, UserError
+from stylefx.keyed import Draw
+
+_AUDIO = ("flac", "wav", "ogg", "opus", "mp3")
+_EMPTY_EPOCHS = 2
+
+
+def expand(patterns: Sequence[str]) -> list[str]:
+    """Brace patterns such as shard-{000..019}.tar -> URLs."""
+    from braceexpand import braceexpand
+
+    return [url for pattern in patterns for url in braceexpand(pattern)]
+
+
+class StreamSet:
+    """Samples out of tars. ``half_frames`` and ``sample_rate`` (Hz) say what an item is; recordings are converted to that."""
+
+    def __init__(
+        self, patterns: Sequence[str], sample_rate: int, half_frames: int, *, seed: int = 0, crop: int | None = None,
+        dry: bool = False, buffer: int = 256,
+    ):  # fmt: skip
+        self.urls = expand(patterns)
+        if not self.urls:
+            raise UserError("no tars to stream; give data.corpora the files or URLs of tars")
+        self.sample_rate, self.half_frames, self.channels = sample_rate, half_frames, 1
+        self.seed, self.crop, self.dry, self.buffer = seed, crop, dry, buffer
+
+    def describe(self) -> str:
+        return f"{len(self.urls)} tars"
+
+    def place(self, position: int) -> tuple[int, int]:
+        """A stream has no known length: everything counts as one epoch."""
+        return 0, position
+
+    @property
+    def frames(self) -> int:
+        return min(self.crop or self.half_frames, self.half_frames)
+
+    def raw(self, rank: int, world: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(epoch, undecoded sample) for ever: this rank's shards in the epoch's order, shuffled in the buffer."""
+        import webdataset as wds
+
+        if len(self.urls) < world:
+            raise UserError(f"{len(self.urls)} tars cannot be dealt to {world} processes; give at least as many tars")
+        epoch = empty = 0
+        while True:
+            order = permutation(len(self.urls), self.seed, "stream/shards", str(epoch))
+            mine = [self.urls[i] for i in order[rank::world]]
+            tars = wds.WebDataset(mine, shardshuffle=False, nodesplitter=lambda urls: urls, workersplitter=lambda urls: urls)
+            count = 0
+            for sample in self._shuffled(tars, epoch, rank):
+                count += 1
+                yield epoch, sample
+            empty = 0 if count else empty + 1
+            if empty >= _EMPTY_EPOCHS:
+                raise UserError(f"the tars of rank {rank} hold no samples, such as {mine[0]}; fix data.corpora")
+            epoch += 1
+
+    def _shuffled(self, samples: Iterator[dict], epoch: int, rank: int) -> Iterator[dict]:
+        """A buffer from which a keyed choice leaves whenever a sample enters."""
+        words = Draw(self.seed, "stream/shuffle", f"{epoch}/{rank}")
+        held: list[dict] = []
+        for sample in samples:
+            held.append(sample)
+            if len(held) > self.buffer:
+                at = int(words.words(1)[0] % np.uint64(len(held)))
+                held[at], held[-1] = held[-1], held[at]
+                yield held.pop()
+        for i in permutation(len(held), self.seed, "stream/rest", f"{epoch}/{rank}"):
+            yield held[i]
+
+    def item(self, sample: dict[str, Any], epoch: int) -> dict[str, np.ndarray]:
+        """Decode one sample; DamageError names it and its tar."""
+        key = sample["__key__"]
+        half, other = choose_half(self.seed, epoch, key)
+        names = {name.rsplit(".", 1)[0]: name for name in sample if name.rsplit(".", 1)[-1] in _AUDIO}
+        if self.dry and "a.dry" not in names:
+            return self._recording(sample, epoch)
+        wanted = {"input": f"{half}.input", "target": f"{half}.target", "reference": f"{other}.target"}
+        if self.dry:
+            wanted = {"dry": f"{half}.dry", "dry_reference": f"{other}.dry"}
+        missing = [m for m in wanted.values() if m not in names]
+        if missing:
+            raise UserError(
+                f"sample {key} of {sample['__url__']} has no {missing[0]!r}; tars of plain recordings need data.render=online"
+            )
+        return {name: self._fit(sample, names[member]) for name, member in wanted.items()}
+
+    def _fit(self, sample: dict[str, Any], name: str) -> np.ndarray:
+        """A member -> float32 (1, half_frames) at our rate."""
+        audio = self._mono(sample, name)[:, : self.half_frames]
+        if audio.shape[1] < self.half_frames:
+            raise UserError(f"a half has {audio.shape[1]} samples at {self.sample_rate} Hz; lower data.half_frames to that")
+        return audio
+
+    def _mono(self, sample: dict[str, Any], name: str) -> np.ndarray:
+        try:
+            audio, rate = decode_audio(sample[name])
+        except (UserError, RuntimeError) as error:
+            where = f"sample {sample['__key__']} of {sample['__url__']}"
+            raise DamageError(f"{where} cannot be decoded: {error}; repair or drop that tar") from error
+        audio = mix_down(audio) if audio.shape[0] > 1 else audio
+        return audio if rate == self.sample_rate else resample(audio, rate, self.sample_rate)
+
+    def _recording(self, sample: dict[str, Any], epoch: int) -> dict[str, np.ndarray]:
+        """A keyed stretch of two halves out of one recording; a shorter one is repeated."""
+        found = [name for name in sample if name.rsplit(".", 1)[-1].lower() in _AUDIO]
+        if len(found) != 1:
+            raise UserError(f"sample {sample['__key__']} of {sample['__url__']} has {len(found)} audio files; one is expected")
+        audio, need = self._mono(sample, found[0]), 2 * self.half_frames
+        if audio.shape[1] < need:
+            audio = np.tile(audio, (1, -(-need // max(audio.shape[1], 1))))
+        start = choose_start(self.seed, epoch, sample["__key__"] + "/stretch", audio.shape[1], need)
+        a, b = audio[:, start : start + self.half_frames], audio[:, start + self.half_frames : start + need]
+        return {"dry": a, "dry_reference": b}
+
+
+class StreamLoader:
+    """One rank's micro-batches from a stream, from ``start_step`` on; decoding in threads."""
+
+    def __init__(
+        self, data: StreamSet, *, micro: int, accumulation: int = 1, rank: int = 0, world: int = 1, workers: int = 2,
+        start_step: int = 0, stop_step: int, ahead: int = 3,
+    ):  # fmt: skip
+        self.data, self.micro, self.rank, self.world = data, micro, rank, world
+        self.workers, self.ahead = max(workers, 1), ahead
+        self.skip, self.count = start_step * accumulation * micro, (stop_step - start_step) * accumulation
+
+    def __iter__(self) -> Iterator[Batch]:
+        samples = islice(self.data.raw(self.rank, self.world), self.skip, None)
+        pool, queue, asked = ThreadPoolExecutor(self.workers), deque(), 0
+        try:
+            while asked < self.count or queue:
+                while asked < self.count and len(queue) < self.ahead:
+                    group = list(islice(samples, self.micro))
+                    queue.append((group, [pool.submit(self.data.item, s, e) for e, s in group]))
+                    asked += 1
+                yield self._collate(*queue.popleft())
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _collate(self, group: list[tuple[int, dict]], futures: list[Future]) -> Batch:
+        items, data = [f.result() for f in futures], self.data
+        keys, epochs = [s["__key__"] for _, s in group], [e for e, _ in group]
+        arrays = {name: np.stack([item[name] for item in items]) for name in items[0]}
+        starts = [choose_start(data.seed, e, k, data.half_frames, data.frames) for e, k in zip(epochs, keys, strict=True)]
+        return Batch(keys=keys, epochs=epochs, valid=np.ones(len(keys), np.float32), starts=np.array(starts), **arrays)
