@@ -8,9 +8,11 @@ from pathlib import Path
 
 from pipelines.manifest import Manifest
 from pipelines.plan_file import ShardInfo, open_plan, plan_meta, plan_overview, stamp
+from pipelines.plan_rows import rows_digest
 from pipelines.plan_summary import PlanSummary
+from pipelines.scan_catalog import reading
 from pipelines.source_files import join_uri
-from stylefx.errors import UserError
+from stylefx.errors import DamageError, UserError
 
 __all__ = ["Part", "PlannedSample", "ShardInfo", "make_plan", "plan_meta", "plan_overview", "read_shard"]
 
@@ -61,8 +63,16 @@ def read_shard(plan_path: str | Path, number: int, roots: Mapping[str, str] | No
     if not 0 <= number < len(meta["shards"]):
         raise UserError(f"{plan_path} has {len(meta['shards'])} shards, number {number} was asked for")
     roots = {**meta["roots"], **(roots or {})}
-    split = meta["shards"][number][1]
-    return [_sample(row, split, meta["generation"], roots) for row in file.read_row_group(number).to_pylist()]
+    _, split, _, digest = meta["shards"][number]
+    with reading(plan_path, "plan again"):
+        table = file.read_row_group(number)
+        found = rows_digest(table)
+        rows = table.to_pylist()
+    if found != digest:
+        raise DamageError(
+            f"{plan_path}: the rows of shard {number} are not those that were planned; restore the file or plan again"
+        )
+    return [_sample(row, split, meta["generation"], roots) for row in rows]
 
 
 def _sample(row: dict, split: str, generation: int, roots: Mapping[str, str]) -> PlannedSample:

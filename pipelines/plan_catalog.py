@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from pipelines.scan_catalog import open_catalog
+from pipelines.scan_catalog import open_catalog, reading
 
 _IN_MEMORY = 256 * 2**20
 _CODED = ("source", "group", "label", "licence", "attribution", "error")
@@ -56,6 +58,11 @@ class Recordings:
 def read_recordings(catalog: str | Path, extra: list[str]) -> Recordings:
     """All columns but the activity; ``extra`` are further numeric columns."""
     file = open_catalog(catalog)
+    with reading(catalog, "scan again"):
+        return _read(file, extra)
+
+
+def _read(file: pq.ParquetFile, extra: list[str]) -> Recordings:
     columns = [*_CODED, *_NUMBERS, "content", "path", "sha256", *extra]
     parts = []
     for group in range(file.num_row_groups):
@@ -102,20 +109,23 @@ class ActivityTracks:
 
     def __init__(self, catalog: str | Path, folder: str | Path):
         file = open_catalog(catalog)
-        lengths: list[np.ndarray] = []
         self._path = os.path.join(folder, "activity.u8")
-        total = 0
-        with open(self._path, "wb") as out:
-            for group in range(file.num_row_groups):
-                for chunk in file.read_row_group(group, columns=["activity"]).column(0).chunks:
-                    _, offsets, data = chunk.buffers()
-                    bounds = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
-                    lengths.append(np.diff(bounds).astype(np.int32))
-                    if data is not None:
-                        out.write(memoryview(data)[bounds[0] : bounds[-1]])
-                    total += int(bounds[-1] - bounds[0])
+        with reading(catalog, "scan again"), open(self._path, "wb") as out:
+            lengths = [self._copy(file, group, out) for group in range(file.num_row_groups)]
         self.starts = np.concatenate([[0], np.cumsum(np.concatenate([*lengths, np.empty(0, np.int32)]), dtype=np.int64)])
-        self._codes = np.fromfile(self._path, np.uint8) if total <= _IN_MEMORY else None
+        self._codes = np.fromfile(self._path, np.uint8) if self.starts[-1] <= _IN_MEMORY else None
+
+    @staticmethod
+    def _copy(file: pq.ParquetFile, group: int, out: BinaryIO) -> np.ndarray:
+        """Append the tracks of a row group to the file; returns their lengths."""
+        lengths = [np.empty(0, np.int32)]
+        for chunk in file.read_row_group(group, columns=["activity"]).column(0).chunks:
+            _, offsets, data = chunk.buffers()
+            bounds = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+            lengths.append(np.diff(bounds).astype(np.int32))
+            if data is not None:
+                out.write(memoryview(data)[bounds[0] : bounds[-1]])
+        return np.concatenate(lengths)
 
     def codes(self) -> np.ndarray:
         """All codes, uint8. A file is mapped anew each time, so that the pages of the last use can go."""

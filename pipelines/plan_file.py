@@ -14,11 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.plan_rows import SCHEMA, TEXTS, rows_digest
+from pipelines.scan_catalog import reading
 from stylefx.corpus.schema import SPLITS, shard_name
 from stylefx.errors import UserError
+from stylefx.keyed import hex_digest
 
 PLAN_FORMAT = 1
-_META = b"stylefx_plan"
+_META, _META_DIGEST = b"stylefx_plan", b"stylefx_plan_digest"
 _BATCH_ROWS = 1 << 16
 
 
@@ -47,7 +49,7 @@ class PlanWriter:
         os.close(handle)
         os.chmod(self._part, 0o644)  # mkstemp keeps it to one user; a corpus is for all
         self._writer = pq.ParquetWriter(
-            self._part, SCHEMA, compression="zstd", write_statistics=False, use_dictionary=list(TEXTS)
+            self._part, SCHEMA, compression="zstd", write_statistics=False, write_page_checksum=True, use_dictionary=list(TEXTS)
         )
         self._size, self._next = shard_samples, dict(next_number)
         self.shards: list[list] = []  # [name, split, samples, digest]
@@ -78,7 +80,8 @@ class PlanWriter:
 
     def publish(self, meta: dict) -> None:
         data = {"format": PLAN_FORMAT, **meta, "shards": self.shards}
-        self._writer.add_key_value_metadata({_META: json.dumps(data, separators=(",", ":")).encode()})
+        text = json.dumps(data, separators=(",", ":")).encode()
+        self._writer.add_key_value_metadata({_META: text, _META_DIGEST: hex_digest(text).encode()})
         self._writer.close()
         with open(self._part, "rb+") as file:
             os.fsync(file.fileno())
@@ -91,11 +94,12 @@ class PlanWriter:
 
 
 def read_meta(file: pq.ParquetFile) -> dict:
-    """What ``publish`` wrote; an empty dict for another file."""
-    try:
-        return json.loads((file.metadata.metadata or {}).get(_META, b"{}"))
-    except ValueError:
+    """What ``publish`` wrote; an empty dict for another file, or where it was changed."""
+    pairs = file.metadata.metadata or {}
+    text = pairs.get(_META, b"")
+    if hex_digest(text).encode() != pairs.get(_META_DIGEST):
         return {}
+    return json.loads(text)
 
 
 def plan_meta(plan_path: str | Path) -> dict:
@@ -123,10 +127,8 @@ def stamp(path: str | Path) -> tuple[int, int]:
 @functools.lru_cache(maxsize=2)
 def open_plan(path: str, stamp: tuple[int, int]) -> tuple[pq.ParquetFile, dict]:
     """The open file and its meta data; a footer of many shards is read once per process."""
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} is damaged or no plan ({error}); plan again") from error
+    with reading(path, "plan again"):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
     meta = read_meta(file)
     if meta.get("format") != PLAN_FORMAT or file.num_row_groups != len(meta.get("shards", ())):
         raise UserError(f"{path} is no plan of format {PLAN_FORMAT}; plan again")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +93,7 @@ class CatalogWriter:
         os.chmod(self._part, 0o644)  # mkstemp keeps it to one user; a corpus is for all
         meta = json.dumps({"format": CATALOG_FORMAT, "sources": sources_digest})
         schema = SCHEMA.with_metadata({"stylefx_catalog": meta})
-        self._writer = pq.ParquetWriter(self._part, schema, compression="zstd", write_statistics=False)
+        self._writer = pq.ParquetWriter(self._part, schema, compression="zstd", write_statistics=False, write_page_checksum=True)
         self._rows: list[dict] = []
         self._bytes = 0
 
@@ -119,34 +121,43 @@ class CatalogWriter:
             os.unlink(self._part)
 
 
-def open_catalog(path: str | Path) -> pq.ParquetFile:
-    """UserError for what is no catalog of this version."""
+@contextmanager
+def reading(path: str | Path, cure: str) -> Iterator[None]:
+    """Turn what goes wrong while a parquet file is read into one sentence."""
     try:
-        file = pq.ParquetFile(path)
+        yield
     except FileNotFoundError:
-        raise UserError(f"there is no catalog {path}; run `stylefx-pipe scan` first") from None
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} is damaged or no catalog ({error}); scan again") from error
-    if catalog_meta(file).get("format") != CATALOG_FORMAT or not set(SCHEMA.names) <= set(file.schema_arrow.names):
+        raise UserError(f"there is no {path}; {cure}") from None
+    except (OSError, pa.ArrowException, ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} is damaged or no such file as it should be ({reason}); {cure}") from error
+
+
+def open_catalog(path: str | Path) -> pq.ParquetFile:
+    """UserError for what is no catalog of this version. What is read from it is checked against page checksums."""
+    with reading(path, "scan again with `stylefx-pipe scan`"):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+    if catalog_meta(file).get("format") != CATALOG_FORMAT or not file.schema_arrow.equals(SCHEMA):
         raise UserError(f"{path} is no catalog of format {CATALOG_FORMAT}; scan again")
     return file
 
 
 def catalog_meta(file: pq.ParquetFile) -> dict:
     try:
-        return json.loads((file.schema_arrow.metadata or {}).get(b"stylefx_catalog", b"{}"))
+        meta = json.loads((file.schema_arrow.metadata or {}).get(b"stylefx_catalog", b"{}"))
     except ValueError:
         return {}
+    return meta if isinstance(meta, dict) else {}
 
 
 class PreviousRows:
     """The measured part of an earlier catalog's rows, found by identity; few row groups are in memory at a time."""
 
     def __init__(self, path: str | Path):
-        self._file = open_catalog(path)
-        hashes = [
-            self._file.read_row_group(g, columns=["identity"]).column(0).to_numpy() for g in range(self._file.num_row_groups)
-        ]
+        self._file, self._path = open_catalog(path), path
+        with reading(path, "scan again without it"):
+            groups = range(self._file.num_row_groups)
+            hashes = [self._file.read_row_group(g, columns=["identity"]).column(0).to_numpy() for g in groups]
         self._starts = np.concatenate([[0], np.cumsum([len(h) for h in hashes])]).astype(np.int64)
         everything = np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
         self._order = np.argsort(everything, kind="stable")
@@ -168,7 +179,8 @@ class PreviousRows:
     def _row(self, index: int) -> dict:
         group = int(np.searchsorted(self._starts, index, side="right")) - 1
         if self._loaded[0] != group:
-            self._loaded = (group, self._file.read_row_group(group).to_pylist())
+            with reading(self._path, "scan again without it"):
+                self._loaded = (group, self._file.read_row_group(group).to_pylist())
         return self._loaded[1][index - int(self._starts[group])]
 
 

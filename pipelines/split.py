@@ -13,17 +13,6 @@ from stylefx.errors import UserError
 from stylefx.keyed import unit
 
 
-def split_of_group(group: str, split: Split) -> str:
-    """The pinned split, or the bucket of the group's hash."""
-    for name in SPLITS:
-        if group in getattr(split, name):
-            return name
-    x = unit("split", split.salt, group)
-    if x < split.fractions.test:
-        return "test"
-    return "val" if x < split.fractions.test + split.fractions.val else "train"
-
-
 def split_codes(groups: Sequence[str], split: Split, forced: Mapping[str, str]) -> np.ndarray:
     """Index into SPLITS for every group, int8. ``forced`` are the groups of sources that go into one split as a whole."""
     pins = {g: s for s in SPLITS for g in getattr(split, s)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 
@@ -11,10 +12,10 @@ import pytest
 from pipelines import plan_order, plan_place
 from pipelines.activity import CODE_POWER
 from pipelines.manifest import Manifest
-from pipelines.plan import plan_overview
+from pipelines.plan import make_plan, plan_overview
 from pipelines.plan_hash import segment_hashes
-from stylefx.errors import UserError
-from tests.pipelines.planning import LOUD, collection, manifest, plan, recording, row
+from stylefx.errors import StylefxError, UserError
+from tests.pipelines.planning import LOUD, collection, manifest, plan, recording, row, samples_of, write_catalog
 
 HALF, RATE = 4000, 8000
 MIXED = collection(150, (0.2, 9.0), groups=7)
@@ -270,10 +271,42 @@ def test_at_most_so_many_samples_of_one_recording(tmp_path):
 
 
 def test_a_catalog_of_other_rules_is_refused(tmp_path):
-    from pipelines.plan import make_plan
-    from tests.pipelines.planning import write_catalog
-
     catalog = write_catalog(tmp_path / "c.parquet", manifest(), MIXED)
     other = manifest(sources=[{"name": "s", "path": "/nowhere", "group": {"parent": 2}}])
     with pytest.raises(UserError, match="scan again"):
         make_plan(other, catalog, tmp_path / "p.parquet")
+
+
+@pytest.fixture(scope="module")
+def good_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("good")
+    plan(folder, manifest(), collection(60, (0.3, 6.0), groups=5))
+    return {name: (folder / f"{name}.parquet").read_bytes() for name in ("catalog", "plan")}
+
+
+def damaged(data: bytes, seed: int) -> bytes:
+    """Cut, or with some bytes changed, anywhere or in the footer."""
+    rng = random.Random(seed)
+    if seed % 4 == 0:
+        return data[: rng.randrange(len(data))]
+    out = bytearray(data)
+    for _ in range(rng.choice([1, 1, 8])):
+        at = rng.randrange(len(out)) if seed % 2 else len(out) - 1 - rng.randrange(min(4000, len(out)))
+        out[at] ^= 1 << rng.randrange(8)
+    return bytes(out)
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_a_damaged_catalog_or_plan_is_never_used_and_never_a_traceback(tmp_path, good_files, seed):
+    good = tmp_path / "good.parquet"
+    good.write_bytes(good_files["plan"])
+    expected = [(s.digest, samples_of(good)) for s in plan_overview(good)][:1]
+    for name, data in good_files.items():
+        path = tmp_path / f"{name}.parquet"
+        path.write_bytes(damaged(data, seed))
+        with contextlib.suppress(StylefxError):  # either the same plan or one sentence
+            if name == "plan":
+                assert [(s.digest, samples_of(path)) for s in plan_overview(path)][:1] == expected
+            else:
+                make_plan(manifest(), path, tmp_path / "again.parquet")
+                assert samples_of(tmp_path / "again.parquet") == expected[0][1]
