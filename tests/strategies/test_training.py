@@ -44,28 +44,30 @@ def folder(tmp_path_factory):
     return path
 
 
+COMPRESSOR = EffectChain.of(make_effect("compressor"))
+
+
 @pytest.fixture(scope="module")
 def proxies(folder, tmp_path_factory):
-    """A proxy of each effect, trained for a moment: good enough to have a gradient that leads somewhere."""
-    out = tmp_path_factory.mktemp("proxies")
-    paths = []
-    for slot in deepafx_st_chain().slots:
-        training = ProxyTraining(RATE, steps=60, batch=4, frames=2048, learning_rate=5e-3)
+    """A proxy of the compressor, trained for a moment: good enough to have a gradient that leads somewhere."""
+    errors = []
+    for steps in (1, 100):
+        training = ProxyTraining(RATE, steps=steps, batch=4, frames=2048, learning_rate=5e-3)
         data = Recordings(sorted(folder.glob("*.wav")), training)
-        proxy, record = train_proxy(EffectChain((slot,)), data, training, {"blocks": 2, "width": 12, "kernel": 7})
-        curve = [loss for _, loss in record["curve"]]
-        assert curve[-1] < 0.8 * curve[0], f"the proxy of {slot.effect.name} did not learn: {curve}"
-        save_proxy(proxy, out / slot.effect.name, record)
-        paths.append(str(out / slot.effect.name))
-    return paths
+        proxy, record = train_proxy(COMPRESSOR, data, training, {"blocks": 2, "width": 12, "kernel": 7})
+        errors.append(record["held_out"]["mr_stft"])
+    assert errors[1] < 0.8 * errors[0], f"the proxy did not learn: {errors}"
+    path = tmp_path_factory.mktemp("proxies") / "compressor"
+    save_proxy(proxy, path, record)
+    return [str(path)]
 
 
-def batch():
+def batch(chain):
     """Clean cuts and the same with one production, so that there is something to learn."""
-    chain = deepafx_st_chain()
     settings = chain.settings(chain.default_controls)
-    settings[0]["settings"] |= {"low_shelf_gain_db": 9.0, "band2_gain_db": -8.0, "high_shelf_gain_db": 10.0}
-    settings[1]["settings"] |= {"threshold_db": -40.0, "ratio": 5.0, "makeup_gain_db": 6.0}
+    settings[-1]["settings"] |= {"threshold_db": -40.0, "ratio": 5.0, "makeup_gain_db": 10.0}
+    if len(settings) == 2:
+        settings[0]["settings"] |= {"low_shelf_gain_db": 9.0, "band2_gain_db": -8.0, "high_shelf_gain_db": 10.0}
     audio = np.stack([music(i)[None, :FRAMES] for i in range(3)])
     target = np.stack([chain.render(a, settings, RATE) for a in audio])
     return torch.from_numpy(audio), torch.from_numpy(target)
@@ -77,7 +79,7 @@ STRATEGIES = {
     "spsa": ({"directions": 4, "epsilon": 2e-3}, 1e-3),
     "np": ({}, 3e-3),
     "np-hh": ({}, 3e-3),
-    "np-fh": ({}, 1e-3),
+    "np-fh": ({}, 3e-3),
     "ctcn1": ({"network": {"blocks": 2, "width": 12, "kernel": 7}}, 3e-3),
     "ctcn2": ({"network": {"blocks": 2, "width": 8, "kernel": 7}}, 3e-3),
 }
@@ -90,10 +92,10 @@ def test_a_model_learns_by_this_strategy_and_comes_back_from_a_checkpoint(case, 
     if name.startswith("np"):
         options = {**options, "proxies": proxies}
     torch.manual_seed(0)
-    chain = deepafx_st_chain()
+    chain = COMPRESSOR if name.startswith("np") else deepafx_st_chain()
     config = {"encoder": {"name": "tiny"}, "chain": chain.to_dict(), "sample_rate": RATE}
     model = build_model({**config, "strategy": {"name": name, **options}})
-    audio, target = batch()
+    audio, target = batch(chain)
     distance = MultiResolutionSTFTLoss(fft_sizes=(128, 1024))
     trained = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(trained, lr=learning_rate)
