@@ -50,6 +50,9 @@ def fetch_corpus(
         raise UserError(f"{dest} cannot be written: {error.strerror or error}") from None
     _check_space(wanted, state)
     checksums = _checksums(corpus, state, patience)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, url in corpus.lists:
+        download(url, folder / name, Expected(), progress, patience)
     for part in wanted:
         if corpus.checksum_list:
             if part.file_name not in checksums:

@@ -28,7 +28,11 @@ class Part:
 
 @dataclass(frozen=True)
 class PublicCorpus:
-    """A corpus of one or more archives. ``checksum_list`` is a text file of "sha256 file-name" lines for its parts."""
+    """A corpus of one or more archives.
+
+    ``checksum_list`` is a text file of "sha256 file-name" lines for its parts; ``lists`` are tables (file name, URL) that
+    belong beside the audio and have no published checksum.
+    """
 
     name: str
     title: str
@@ -37,6 +41,7 @@ class PublicCorpus:
     parts: tuple[Part, ...]
     folder: str = ""  # where the archives unpack to, below the destination; for archives without a folder of their own
     checksum_list: str | None = None
+    lists: tuple[tuple[str, str], ...] = ()
     approximate_bytes: int | None = None  # of everything, as its authors say, where the parts' sizes are not published
 
     def choose(self, names: tuple[str, ...]) -> tuple[Part, ...]:
@@ -70,6 +75,7 @@ def _jamendo(name: str, kind: str, commit: str, title: str, approximate_bytes: i
         parts=tuple(Part(f"{i:02d}", f"{base}-{i:02d}.tar") for i in range(100)),
         folder=name,
         checksum_list=_JAMENDO_LISTS.format(commit=commit, kind=kind),
+        lists=(("raw_30s.tsv", "https://raw.githubusercontent.com/MTG/mtg-jamendo-dataset/master/data/raw_30s.tsv"),),
         approximate_bytes=approximate_bytes,
     )
 
@@ -84,6 +90,7 @@ _CORPORA = (
             Part(
                 "dev-clean",
                 "https://www.openslr.org/resources/12/dev-clean.tar.gz",
+                337926286,
                 sha256="76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3",
             ),
         ),

@@ -346,6 +346,13 @@ def test_checksums_of_a_published_list_are_used(server, tmp_path):
         fetch_corpus(corpus, tmp_path / "bad", parts=["two"], patience=QUICK)
 
 
+def test_tables_come_to_lie_beside_the_audio(server, tmp_path):
+    server.files["/songs.tsv"] = b"PATH\ttoy/one/a.wav\n"
+    fetch_corpus(_corpus(server, folder="sub", lists=(("songs.tsv", server.url("/songs.tsv")),)), tmp_path, patience=QUICK)
+    assert (tmp_path / "sub/songs.tsv").read_bytes() == server.files["/songs.tsv"]
+    assert (tmp_path / "sub/toy/one/a.wav").exists()
+
+
 def test_a_full_disk_is_noticed_before_the_download(server, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
     with pytest.raises(IncompleteError, match="GB free"):
