@@ -16,7 +16,7 @@ _PROTOCOL_HELP = "\n\n".join(f"{name}: {text}" for name, (_, text) in PROTOCOLS.
 
 
 def _names(text: str, known: dict, what: str) -> list[str]:
-    """ "a,b" -> ["a", "b"], in the order of the known names; "all" is all of them."""
+    """Names separated by commas, as a list in the order of the known names; "all" is all of them."""
     wanted = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in known and name != "all"]
     if unknown or not wanted:
@@ -86,12 +86,23 @@ def _check_outputs(json_path: Path | None, folder: Path | None) -> None:
         check_writable(folder / "p1.json")
 
 
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"the device {device!r} cannot be used ({reason}); choose another with --device") from error
+
+
 def open_job(checkpoint: Path, corpus_path: Path, device: str = "cpu", **options) -> Job:
     """Load both and make the job."""
     from stylefx.corpus.reader import open_corpus
     from stylefx.evaluation.systems import Model
     from stylefx.models.checkpoint import load_model, read_card
 
+    _check_device(device)
     corpus = open_corpus(corpus_path)
     model = load_model(checkpoint, device=device)
     setup = {
@@ -120,8 +131,9 @@ def show(report: Report) -> None:
     for table in report.tables:
         rich = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left", caption=table.note, caption_justify="left")
         for i, column in enumerate(table.columns):
-            rich.add_column(column, justify="left" if i == 0 else "right", min_width=max(map(len, column.split())))
-        for row in table.rows:
+            side, words = ("left", [column]) if i == 0 else ("right", column.split())
+            rich.add_column(column, justify=side, min_width=max(map(len, words)), overflow="fold", no_wrap=i == 0)
+        for row in table.brief or table.rows:
             rich.add_row(*row)
         console.print(rich, highlight=False)
     for note in report.notes:

@@ -30,7 +30,7 @@ class Pair:
 
 
 def processed_half(key: str) -> str:
-    """ "a" or "b", each for half of all keys."""
+    """The half "a" or "b", each for half of all keys."""
     return "a" if keyed.unit("evaluation half", key) < 0.5 else "b"
 
 

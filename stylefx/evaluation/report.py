@@ -17,12 +17,16 @@ REPORT_VERSION = 1
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under columns; the first column is left-aligned, the others right."""
+    """Rows of text under columns; the first column is left-aligned, the others right.
+
+    ``brief`` are shorter rows for a terminal, where the full ones are too wide for it.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
+    brief: Sequence[Sequence[str]] | None = None
 
     def markdown(self) -> str:
         lines = [f"### {self.title}", "", "| " + " | ".join(self.columns) + " |"]

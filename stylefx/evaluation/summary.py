@@ -34,12 +34,12 @@ class Summary:
         """Plain data; JSON has no NaN, so null."""
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()}
 
-    def text(self, digits: int = 3) -> str:
-        """ "0.412 [0.39, 0.43]", with the number of failures where there are any."""
+    def text(self, digits: int = 3, interval: bool = True) -> str:
+        """As in 0.412 [0.392, 0.430], with the number of failures where there are any; without the interval 0.412."""
         if self.count == 0:
             return f"- ({self.failures} failed)" if self.failures else "-"
         places = _decimals(max(abs(self.mean), 0.1 * abs(self.high)), digits)
-        text = f"{self.mean:.{places}f} [{self.low:.{places}f}, {self.high:.{places}f}]"
+        text = f"{self.mean:.{places}f}" + (f" [{self.low:.{places}f}, {self.high:.{places}f}]" if interval else "")
         return text + (f" ({self.failures} failed)" if self.failures else "")
 
 

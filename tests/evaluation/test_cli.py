@@ -75,6 +75,7 @@ def test_a_model_that_diverged_fails_its_items_and_the_run_ends(checkpoint, corp
         (["--baselines", "rule"], "no baseline 'rule'"),
         (["--protocol", "p99"], "no protocol 'p99'"),
         (["--split", "val"], "no split 'val'"),
+        (["--device", "toaster"], "device 'toaster' cannot be used"),
         (["--json", "/nowhere/r.json"], "does not exist; make it first"),
     ],
 )

@@ -76,12 +76,20 @@ def aggregate(items: Sequence[dict], systems: Sequence[str], metrics: Sequence[s
 
 
 def _table(systems: dict, titles: dict[str, str], metrics: Sequence[str]) -> Table:
-    rows = [[titles[name], values["share_left"].text(), *(values[m].text() for m in metrics)] for name, values in systems.items()]
+    """With every interval; the terminal has room for that of the share only."""
+
+    def rows(interval: bool) -> list[list[str]]:
+        return [
+            [titles[name], values["share_left"].text(), *(values[m].text(interval=interval) for m in metrics)]
+            for name, values in systems.items()
+        ]
+
     return Table(
         title="Distance to the target",
         columns=["system", "share of the input's MR-STFT distance left", *(HEADINGS[m] for m in metrics)],
-        rows=rows,
+        rows=rows(interval=True),
         note="Lower is better" + (", but for PESQ." if "pesq" in metrics else "."),
+        brief=rows(interval=False),
     )
 
 
