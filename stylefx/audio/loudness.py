@@ -25,6 +25,7 @@ _PHASE_0 = [0.001708984375, 0.010986328125, -0.0196533203125, 0.033203125, -0.05
 _PHASE_0 += [0.97216796875, -0.102294921875, 0.047607421875, -0.026611328125, 0.014892578125, -0.00830078125]
 _PHASE_1 = [-0.0291748046875, 0.029296875, -0.0517578125, 0.089111328125, -0.16650390625, 0.465087890625]
 _PHASE_1 += [0.77978515625, -0.2003173828125, 0.1015625, -0.0582275390625, 0.0330810546875, -0.0189208984375]
+_PEAK_BLOCK = 1024
 TRUE_PEAK_TAPS = np.array([_PHASE_0, _PHASE_1, _PHASE_1[::-1], _PHASE_0[::-1]])
 
 
@@ -42,8 +43,9 @@ def true_peak_dbtp(audio: np.ndarray, sample_rate: float) -> float:
     if not sample_rate > 0:
         raise UserError(f"true peak needs a positive sample rate, got {sample_rate}")
     peak = max(float(audio.max(initial=0.0)), -float(audio.min(initial=0.0)))
+    taps, margin = TRUE_PEAK_TAPS.astype(np.float32), TRUE_PEAK_TAPS.shape[1] - 1
     for channel in audio:
-        peak = max(peak, _largest_interpolated(np.ascontiguousarray(channel, np.float32), TRUE_PEAK_TAPS))
+        peak = max(peak, float(_largest_interpolated(np.pad(channel.astype(np.float32), margin), taps)))
     return _decibels(peak)
 
 
@@ -167,17 +169,24 @@ def _weighted_energies(samples, c, state, cuts, energies):
 
 
 @kernel
-def _largest_interpolated(samples, taps):
-    """Largest absolute output of the polyphase filter, the samples taken as zero outside."""
+def _largest_interpolated(padded, taps):
+    """Largest absolute output of the polyphase filter; ``padded`` has taps - 1 zeros at either end. In blocks, the taps
+    outside and the samples inside, so that the processor's vector units do the work."""
     length = taps.shape[1]
-    largest = 0.0
-    for n in range(len(samples) + length - 1):
-        first, last = max(0, n - len(samples) + 1), min(length, n + 1)
+    outputs = len(padded) - length + 1
+    sums = np.zeros(_PEAK_BLOCK, padded.dtype)
+    largest = np.float32(0.0)
+    for start in range(0, outputs, _PEAK_BLOCK):
+        size = min(_PEAK_BLOCK, outputs - start)
         for phase in range(taps.shape[0]):
-            total = 0.0
-            for k in range(first, last):
-                total += taps[phase, k] * samples[n - k]
-            largest = max(largest, abs(total))
+            part = sums[:size]
+            part[:] = 0.0
+            for k in range(length):
+                tap, source = taps[phase, length - 1 - k], padded[start + k : start + k + size]
+                for j in range(size):
+                    part[j] += tap * source[j]
+            for j in range(size):
+                largest = max(largest, abs(part[j]))
     return largest
 
 

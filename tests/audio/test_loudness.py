@@ -13,6 +13,7 @@ import scipy.signal
 import soundfile
 
 from stylefx.audio import LoudnessMeter, integrated_lufs, peak_dbfs, true_peak_dbtp
+from stylefx.audio.loudness import TRUE_PEAK_TAPS
 from stylefx.errors import UserError
 from tests.audio.signals import sine, speech_like
 
@@ -97,3 +98,13 @@ def test_true_peak_agrees_with_ffmpeg(tmp_path, ffmpeg):
     assert true_peak_dbtp(audio, 48000) == pytest.approx(float(re.findall(r"Peak:\s+(\S+) dBFS", log)[-1]), abs=0.25)
     integrated = float(re.findall(r"I:\s+(\S+) LUFS", log)[-1])
     assert integrated_lufs(audio, 48000) == pytest.approx(integrated, abs=0.15)
+
+
+def test_true_peak_is_the_standards_filter():
+    """Against a plain convolution in double precision with the taps of BS.1770-4 annex 2."""
+    audio = np.random.default_rng(1).uniform(-0.3, 0.3, (1, 3001)).astype(np.float32)
+    audio[0, 1500:1508] = [0.3, 0.3, 0.3, 0.3, -0.3, -0.3, -0.3, -0.3]
+    expected = max(np.abs(np.convolve(audio[0].astype(np.float64), taps)).max() for taps in TRUE_PEAK_TAPS)
+    assert expected > np.abs(audio).max()
+    assert true_peak_dbtp(audio, 48000) == pytest.approx(20 * math.log10(expected), abs=1e-5)
+    assert TRUE_PEAK_TAPS.sum(axis=1) == pytest.approx([1.0016, 0.9732, 0.9732, 1.0016], abs=1e-3)
