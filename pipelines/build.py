@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipelines.build_corpus import begin_or_check, plan_digest
@@ -43,6 +43,7 @@ class Options:
     finalize: bool = True
     sample_limit_s: float = 120.0
     memory_limit_mb: int = 0
+    opened: Callable[[], Executor] | None = None  # gives an executor that is already being started
     work: Work = run_task
 
 
@@ -138,7 +139,7 @@ def _work_off(job: Job, lease: Lease, started: float) -> None:
             driver = Driver(job, lease, reader, stopper)
             if todo:
                 driver.add(todo)
-                executor = open_executor(options.executor, options.work, options.workers, options.address)
+                executor = options.opened() if options.opened else open_executor(*_how(options))
                 stopper.install()  # Ray puts its own handlers in place
                 preflight(job.manifest, storage, executor, _some_recordings(job, todo[0]))
             job.summary.startup_s = time.monotonic() - started
@@ -150,6 +151,10 @@ def _work_off(job: Job, lease: Lease, started: float) -> None:
             if executor:
                 job.summary.workers = executor.workers
                 executor.close()
+
+
+def _how(options: Options) -> tuple:
+    return options.executor, options.work, options.workers, options.address
 
 
 def _some_recordings(job: Job, shard: ShardInfo) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pipelines.build import Job
 from pipelines.build_lease import Lease
 from pipelines.build_resume import SidecarReader
 from pipelines.build_stop import Stopper
-from pipelines.executors import Executor, Outcome, ShardTask, open_executor
+from pipelines.executors import NODE_DIED, Executor, Outcome, ShardTask, open_executor
 from pipelines.plan import ShardInfo
 from pipelines.shard_sidecar import committed
 from pipelines.sources import source_root
@@ -168,7 +168,7 @@ class Driver:
         if key and limit_s and since_s is not None and time.time() - since_s >= limit_s:
             how = f"took longer than {limit_s:g} s"
         journal.forget(storage, task.name)
-        if key:
+        if key and how != NODE_DIED:  # a machine that goes away is nobody's fault
             self._strikes[key] += 1
             self._job.progress.say(f"{task.name}: a worker died on {key} ({how}), strike {self._strikes[key]}")
             if self._strikes[key] >= journal.STRIKES:

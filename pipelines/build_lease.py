@@ -56,7 +56,7 @@ def _machine() -> str:
 def _process_lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
@@ -76,11 +76,13 @@ def read_leases(storage: Storage) -> dict[str, dict[str, Any]]:
     """{builder: lease} of all that can be read."""
     out = {}
     for name in storage.list(LEASES):
-        with suppress(FileNotFoundError, ValueError, TypeError):
+        with suppress(FileNotFoundError, ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError):
             lease = json.loads(storage.read(name))
-            Share(int(lease["share"][0]), int(lease["share"][1]))
-            float(lease["renewed_s"]), int(lease["pid"]), str(lease["host"])
-            out[Path(name).stem] = lease
+            index, count = (int(n) for n in lease["share"])
+            if not 0 <= index < count or not math.isfinite(float(lease["renewed_s"])):
+                continue
+            numbers = {"pid": int(lease["pid"]), "started_s": float(lease["started_s"]), "renewed_s": float(lease["renewed_s"])}
+            out[Path(name).stem] = {**lease, **numbers, "share": [index, count], "host": str(lease["host"])}
     return out
 
 

@@ -66,13 +66,21 @@ def build(manifest, out, overrides, share, only_finalize, retry_quarantined, ret
     from pipelines.build import Options, Share
     from pipelines.build import build as build_corpus
     from pipelines.build_prepare import prepare
+    from pipelines.executors_early import EarlyStart
     from pipelines.manifest import load_manifest
     from pipelines.progress import Progress
+    from pipelines.storage import open_storage
+    from stylefx.corpus.schema import INDEX_FILE
 
     model = load_manifest(manifest, overrides)
     out = out or model.output
     progress = Progress(mode)
-    prepared = prepare(model, out, grow, how["workers"], progress.say, dry_run)
+    early = EarlyStart(how, wanted=not (dry_run or only_finalize) and not open_storage(out).exists(INDEX_FILE))
+    try:
+        prepared = prepare(model, out, grow, how["workers"], progress.say, dry_run)
+    except BaseException:
+        early.cancel()
+        raise
     if prepared.summary is not None and (dry_run or mode != "quiet"):
         click.echo(prepared.summary.text())
     if dry_run:
@@ -80,13 +88,17 @@ def build(manifest, out, overrides, share, only_finalize, retry_quarantined, ret
     whole = share == (0, 1)
     options = Options(
         share=Share(*share),
+        opened=early.opened,
         finalize=whole,
         retry=("quarantined",) * retry_quarantined + ("failed",) * retry_failed,
         **how,
     )
     if only_finalize:
         return _finalize(model, out, prepared)
-    summary = build_corpus(model, out, prepared.shards, prepared.generation, prepared.earlier, options, progress)
+    try:
+        summary = build_corpus(model, out, prepared.shards, prepared.generation, prepared.earlier, options, progress)
+    finally:
+        early.cancel()
     _print_summary(summary, out, manifest)
     return 0
 

@@ -15,6 +15,7 @@ from typing import Any
 from pipelines.environment import environment_digest
 from stylefx.errors import UserError
 
+NODE_DIED = "its node died"
 EXECUTORS = ("ray", "inline", "direct")
 
 

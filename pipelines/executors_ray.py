@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipelines.environment import ONE_THREAD
-from pipelines.executors import Executor, Outcome, ShardTask, Work, outcome_of
+from pipelines.executors import NODE_DIED, Executor, Outcome, ShardTask, Work, outcome_of
 from stylefx.errors import IncompleteError, UserError
 
 _OBJECT_STORE_BYTES = 80 << 20  # reports are small and audio never passes through Ray; 75 MiB is Ray's least
@@ -25,6 +25,11 @@ _SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
 }
+
+
+def _import_the_rest() -> None:
+    """What the first shard would import: done by the other workers while one per node runs the preflight."""
+    import pipelines.shard  # noqa: F401
 
 
 class RayExecutor(Executor):
@@ -98,6 +103,8 @@ class RayExecutor(Executor):
             return Outcome(task, died="out of memory")
         except errors.TaskCancelledError:
             return Outcome(task, died="cancelled")
+        except (errors.NodeDiedError, errors.LocalRayletDiedError):
+            return Outcome(task, died=NODE_DIED)
         except errors.RayTaskError as error:  # the work itself raised, outside its own boundary
             return Outcome(task, problem={"kind": "internal", "message": str(error.cause), "traceback": str(error)})
         except errors.RayError as error:
@@ -135,6 +142,9 @@ class RayExecutor(Executor):
         for node in nodes:
             strategy = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
             refs[remote.options(scheduling_strategy=strategy).remote(*args)] = node["NodeManagerAddress"]
+        idle = int(self._ray.available_resources().get("CPU", 0)) - len(refs)
+        warm = self._ray.remote(max_retries=0, num_cpus=1, runtime_env=self._environment)(_import_the_rest)
+        self._warming = [warm.remote() for _ in range(max(0, min(idle, self.workers - len(refs))))]
         ready, pending = self._ray.wait(list(refs), num_returns=len(refs), timeout=300)
         out = []
         for ref in ready:

@@ -64,7 +64,7 @@ def parse_yaml(text: str, name: str) -> tuple[Any, yaml.Node | None]:
         where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise UserError(f"{name}{where}: {error.problem or error.context}") from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise UserError(f"{name} is not valid YAML: {error}") from error
+        raise UserError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise UserError(f"{name} is nested too deeply to be a manifest") from error
     finally:
