@@ -106,7 +106,10 @@ class DifferentiableChain(nn.Module):
             raise UserError(f"{effect.name} has no parameter {unknown[0]!r}; it has {', '.join(names)}")
         items, dtype, values = audio.shape[0], state_dtype(audio.device), {}
         for p in effect.parameters:
-            value = torch.as_tensor(entry.get(p.name, p.default), dtype=dtype, device=audio.device)
+            value = entry.get(p.name, p.default)
+            if not isinstance(value, Tensor):  # filled on the device: a copy from the host would make it wait
+                value = torch.full((items,), float(value), dtype=dtype, device=audio.device)
+            value = value.to(audio.device, dtype)
             if value.shape not in ((), (1,), (items,)):
                 raise UserError(
                     f"{effect.name}: {p.name} has the shape {tuple(value.shape)}; give one value for each of {items} items"

@@ -21,21 +21,24 @@ class GraphicEqTwin(Twin):
 
     def __init__(self, effect: GraphicEq, method: str = "auto"):
         super().__init__(effect, method)
-        self._solutions: dict[tuple[float, torch.device], Tensor] = {}
+        self._on_device: dict[tuple[float, torch.device], tuple[Tensor, Tensor]] = {}
 
     def render(self, audio: Tensor, settings: Mapping[str, Tensor], sample_rate: float, in_range: bool) -> Tensor:
         active = self.effect.num_active(sample_rate)
         knobs = torch.stack([settings[p.name] for p in self.effect.parameters[:active]], -1)
-        gains = knobs @ self._solution(sample_rate, knobs).mT
-        centres = gains.new_tensor(self.effect.centres_hz[:active]).expand_as(gains)
+        solution, centres = self._constants(sample_rate, knobs)
+        gains = knobs @ solution.mT
+        centres = centres.expand_as(gains)
         sections = warped_sections("peak", gains, centres, torch.full_like(gains, self.effect.q), sample_rate)
         return filter_sections(audio, sections, self.method, (lambda: self._worst(sample_rate)) if in_range else None)
 
-    def _solution(self, sample_rate: float, like: Tensor) -> Tensor:
+    def _constants(self, sample_rate: float, like: Tensor) -> tuple[Tensor, Tensor]:
+        """The solution (active, active) and the centres in Hz, copied to the device once."""
         key = (sample_rate, like.device)
-        if key not in self._solutions:
-            self._solutions[key] = torch.as_tensor(self.effect.solution(sample_rate), dtype=like.dtype, device=like.device)
-        return self._solutions[key]
+        if key not in self._on_device:
+            arrays = self.effect.solution(sample_rate), self.effect.centres_hz[: self.effect.num_active(sample_rate)]
+            self._on_device[key] = tuple(torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arrays)
+        return self._on_device[key]
 
     def _worst(self, sample_rate: float) -> int:
         """No knob position gives a peak more than the largest absolute row sum of the solution times the largest knob."""

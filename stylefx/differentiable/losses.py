@@ -38,7 +38,7 @@ class MultiResolutionSTFTLoss(nn.Module):
         self.fft_sizes, self.reduction = tuple(fft_sizes), reduction
         self.linear_weight, self.log_weight = float(linear_weight), float(log_weight)
         for size in self.fft_sizes:
-            self.register_buffer(f"window_{size}", torch.hann_window(size, dtype=torch.float64), persistent=False)
+            self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """output, target (items, channels, n), n greater than half the largest FFT -> scalar, or (items,)."""
@@ -48,8 +48,13 @@ class MultiResolutionSTFTLoss(nn.Module):
                 f"the loss needs more than {max(self.fft_sizes) // 2} samples for its largest FFT, got {output.shape[-1]}"
             )
         with torch.autocast(output.device.type, enabled=False):
-            windows = [getattr(self, f"window_{size}").to(output.dtype) for size in self.fft_sizes]
+            windows = [self._window(size, output) for size in self.fft_sizes]
             return _reduced(spectral_distance(output, target, windows, self.linear_weight, self.log_weight), self.reduction)
+
+    def _window(self, size: int, like: Tensor) -> Tensor:
+        if like.dtype == torch.float64:  # the buffers are single precision, as some devices know no other
+            return torch.hann_window(size, dtype=torch.float64, device=like.device)
+        return getattr(self, f"window_{size}").to(like.dtype)
 
 
 class StyleTransferLoss(nn.Module):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -30,17 +32,24 @@ class ReverbTwin(Twin):
         channels, samples = audio.shape[1:]
         if channels > 2:
             raise UserError(f"reverb: the audio has {channels} channels; it works on mono and stereo")
-        dtype, lengths = state_dtype(audio.device), line_lengths(self.effect.size, sample_rate)
-        constants = (feedback_matrix(), *line_gains(channels), lengths / sample_rate)
-        matrix, into, out_of, seconds = (torch.as_tensor(c, dtype=dtype, device=audio.device) for c in constants)
+        dtype, lengths = state_dtype(audio.device), tuple(line_lengths(self.effect.size, sample_rate).tolist())
+        matrix, into, out_of, seconds, reads = _constants(lengths, sample_rate, channels, dtype, audio.device)
         shelves = _absorption(seconds, settings, sample_rate)
         energy = torch.exp(-6.0 * math.log(10.0) * seconds / settings["decay_s"][:, None])
         level = ((1.0 - energy).mean(-1) / energy.mean(-1)).sqrt()
         predelay = self.effect.predelay(sample_rate)
         fed = into @ pad(audio, (predelay, 0))[..., :samples].to(dtype)
-        filtered = _network(fed, shelves, matrix, lengths.tolist())
+        filtered = _network(fed, shelves, matrix, reads, max(lengths))
         wet = level[:, None, None] * (out_of @ filtered)
         return torch.lerp(audio, wet.to(audio.dtype), settings["mix"].to(audio.dtype)[:, None, None])
+
+
+@lru_cache(maxsize=8)
+def _constants(lengths: tuple, sample_rate: float, channels: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+    """Matrix, gains in and out, seconds of the lines; and where in the last max(lengths) samples each line reads a block."""
+    values = (feedback_matrix(), *line_gains(channels), np.array(lengths) / sample_rate)
+    reads = max(lengths) - np.array(lengths)[:, None] + np.arange(min(lengths))
+    return *(torch.as_tensor(v, dtype=dtype, device=device) for v in values), torch.as_tensor(reads, device=device)
 
 
 def _absorption(seconds: Tensor, settings: Mapping[str, Tensor], sample_rate: float) -> Tensor:
@@ -53,18 +62,17 @@ def _absorption(seconds: Tensor, settings: Mapping[str, Tensor], sample_rate: fl
     return torch.stack([low * root * (k + root) / a0, low * root * (k - root) / a0, (k * root - 1.0) / a0], -1)
 
 
-def _network(fed: Tensor, shelves: Tensor, matrix: Tensor, lengths: list[int]) -> Tensor:
+def _network(fed: Tensor, shelves: Tensor, matrix: Tensor, reads: Tensor, longest: int) -> Tensor:
     """fed (items, 8, n) into the lines -> what the absorption filters give, (items, 8, n)."""
     items, _, samples = fed.shape
-    block, longest = min(lengths), max(lengths)
+    block = reads.shape[1]
     b0, b1, a1 = (c[..., None] for c in shelves.unbind(-1))
     zero = torch.zeros_like(b0)
     coefficients = torch.cat([b0, b1, zero, a1, zero], -1).reshape(items * LINES, 1, 5)
     # A block of the filter started from zero lacks what its state was: (b1 v - a1 s) (-a1)^n.
     steps = torch.arange(block, device=fed.device)
     memory = torch.where(steps == 0, 1.0, (-a1).abs().clamp(min=1e-300) ** steps * torch.where(steps % 2 == 0, 1.0, -a1.sign()))
-    starts = torch.tensor([longest - length for length in lengths], device=fed.device)
-    reads = (starts[:, None] + steps).expand(items, -1, -1)  # in the last ``longest`` samples of the lines, per line
+    reads = reads.expand(items, -1, -1)
     history = fed.new_zeros(items, LINES, longest)
     last_read, last_filtered, out = fed.new_zeros(items, LINES, 1), fed.new_zeros(items, LINES, 1), []
     for start in range(0, samples, block):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ class SaturationTwin(Twin):
     def render(self, audio: Tensor, settings: Mapping[str, Tensor], sample_rate: float, in_range: bool) -> Tensor:
         drive, bias = amplitude(settings["drive_db"])[:, None, None, None], settings["bias"][:, None, None, None]
         drive, bias = drive.to(audio.dtype), bias.to(audio.dtype)
-        up, down = (torch.as_tensor(w, dtype=audio.dtype, device=audio.device) for w in _polyphase())
+        up, down = _polyphase(audio.dtype, audio.device)
         items, channels = audio.shape[:2]
         # The tone filters run from where the wet signal starts: its linear-phase filters ring before the first sample.
         rows = pad(audio, (LATENCY + 2 * REACH, 2 * REACH)).flatten(0, 1)[:, None]
@@ -44,11 +45,13 @@ class SaturationTwin(Twin):
         return torch.lerp(audio, wet, settings["mix"].to(audio.dtype)[:, None, None])
 
 
-def _polyphase() -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=8)
+def _polyphase(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Weights for conv1d, which correlates: interpolation (4, 1, 33), phase p from taps 4 k + p; decimation (1, 4, 33)."""
     taps = np.pad(oversampling_filter(), (0, OVERSAMPLING))
     centre = REACH * OVERSAMPLING
     lags = np.arange(-REACH, REACH + 1) * OVERSAMPLING
     up = np.stack([OVERSAMPLING * taps[np.clip(centre + lags + p, 0, len(taps) - 1)] for p in range(OVERSAMPLING)])
     down = np.stack([taps[np.clip(centre + lags - p, -1, len(taps) - 1)] for p in range(OVERSAMPLING)])
-    return up[:, None, ::-1].copy(), down[None, :, ::-1].copy()
+    weights = up[:, None, ::-1].copy(), down[None, :, ::-1].copy()
+    return tuple(torch.as_tensor(w, dtype=dtype, device=device) for w in weights)

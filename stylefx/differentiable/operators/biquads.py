@@ -2,7 +2,7 @@
 
 ``stylefx::biquads`` filters audio (items, channels, n), float32 or float64, with coefficients (items, sections, 5),
 float64: b0, b1, b2, a1, a2. Registered with torch, so that torch.compile, autocast and CUDA graphs see one node.
-Forms: "compiled" (CPU), "scan" (plain torch, any device).
+Forms: "compiled" (CPU), "triton" (CUDA), "scan" (plain torch, any device).
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from torch.nn.functional import pad
 from stylefx.differentiable.operators import scans
 from stylefx.differentiable.operators.compiled import biquads as loops
 from stylefx.differentiable.operators.compiled.jit import blocks, for_rows
+from stylefx.differentiable.operators.forms import default_form
 
 
 def biquads(audio: Tensor, coefficients: Tensor, form: str | None = None) -> Tensor:
     """Filter; gradients to both. ``form`` overrides the device's own."""
-    form = form or ("compiled" if audio.device.type == "cpu" else "scan")
+    form = form or default_form(audio)
     return _biquads(audio.contiguous(), coefficients.to(scans.state_dtype(audio.device)).contiguous(), form)[0]
 
 
@@ -32,7 +33,7 @@ def _biquads(audio: Tensor, coefficients: Tensor, form: str) -> tuple[Tensor, Te
         arrays = (t.detach().numpy() for t in (audio, coefficients, out, checkpoints))
         for_rows(loops.filter_rows, rows, *arrays)
         return out, checkpoints
-    signals = _section_signals(audio, coefficients)
+    signals = _section_signals(audio, coefficients, form)
     out.copy_(signals[-1])
     return out, audio.new_empty(0, dtype=coefficients.dtype)
 
@@ -58,11 +59,11 @@ def _biquads_adjoint(
         tensors = (audio, coefficients, checkpoints, upstream, d_audio, d_rows)
         for_rows(loops.adjoint_rows, rows, *(t.detach().numpy() for t in tensors))
         return d_audio, d_rows.unflatten(0, audio.shape[:2]).sum(1)
-    signals = _section_signals(audio, coefficients)
+    signals = _section_signals(audio, coefficients, form)
     gradient, d_coefficients = upstream.to(coefficients.dtype), torch.empty_like(coefficients)
     for s in range(coefficients.shape[1] - 1, -1, -1):
         b0, b1, b2, a1, a2 = coefficients[:, s].unbind(-1)
-        adjoint = scans.all_pole(gradient.flip(-1), a1, a2).flip(-1)
+        adjoint = _all_pole(gradient.flip(-1), a1, a2, form).flip(-1)
         x, y = signals[s], signals[s + 1]
         for k in range(3):
             d_coefficients[:, s, k] = (adjoint * _delayed(x, k)).sum((1, 2))
@@ -106,12 +107,20 @@ def _advanced(x: Tensor, samples: int) -> Tensor:
     return pad(x, (0, samples))[..., samples:]
 
 
-def _section_signals(audio: Tensor, coefficients: Tensor) -> list[Tensor]:
+def _all_pole(x: Tensor, a1: Tensor, a2: Tensor, form: str) -> Tensor:
+    if form == "triton":
+        from stylefx.differentiable.operators import triton_kernels
+
+        return triton_kernels.all_pole(x, a1, a2)
+    return scans.all_pole(x, a1, a2)
+
+
+def _section_signals(audio: Tensor, coefficients: Tensor, form: str) -> list[Tensor]:
     """The input of every section and the output of the last, each (items, channels, n) in the state's precision."""
     signals = [audio.to(coefficients.dtype)]
     for s in range(coefficients.shape[1]):
         b0, b1, b2, a1, a2 = coefficients[:, s].unbind(-1)
         x = signals[-1]
         moving = _column(b0) * x + _column(b1) * _delayed(x, 1) + _column(b2) * _delayed(x, 2)
-        signals.append(scans.all_pole(moving, a1, a2))
+        signals.append(_all_pole(moving, a1, a2, form))
     return signals

@@ -3,7 +3,7 @@
 ``dynamics(audio, law, sign)``: audio (items, channels, n), float32 or float64; law float64 (items, 7) with the columns
 threshold dB, slope, knee dB, limit dB, rise, fall (the smoothers' 1 - a) and make-up dB; sign +1 reduces above the
 threshold (compressor), -1 below it (expander). The model and its adjoint: ``compiled/dynamics.py``
-(D. Giannoulis, M. Massberg, J. D. Reiss, JAES 60(6), 2012). Forms: "compiled" (CPU), "scan" (plain torch).
+(D. Giannoulis, M. Massberg, J. D. Reiss, JAES 60(6), 2012). Forms: "compiled" (CPU), "triton" (CUDA), "scan" (plain torch).
 The steps are there one by one too, for effects with another side chain: ``peaks``, ``curve``, ``smooth_reduction``.
 """
 
@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 from stylefx.differentiable.operators import scans
 from stylefx.differentiable.operators.compiled import dynamics as loops
 from stylefx.differentiable.operators.compiled.jit import blocks, for_rows
+from stylefx.differentiable.operators.forms import default_form
 
 DB_PER_NEPER = 20.0 / math.log(10.0)
 FLOOR = loops.FLOOR
@@ -30,7 +31,7 @@ def smoothing(time_ms: Tensor, sample_rate: float) -> Tensor:
 
 def dynamics(audio: Tensor, law: Tensor, sign: float, form: str | None = None) -> Tensor:
     """Audio through the dynamics; gradients to audio and law. ``form`` overrides the device's own."""
-    form = form or ("compiled" if audio.device.type == "cpu" else "scan")
+    form = form or default_form(audio)
     law = law.to(scans.state_dtype(audio.device)).contiguous()
     if form == "compiled":
         return _dynamics(audio.contiguous(), law, sign)[0]
@@ -60,7 +61,7 @@ def curve(peak: Tensor, threshold: Tensor, slope: Tensor, knee: Tensor, limit: T
 
 def smooth_reduction(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: str | None = None) -> Tensor:
     """The branching smoother: reduction (items, n) in the state's precision, rise and fall (items,)."""
-    form = form or ("compiled" if reduction.device.type == "cpu" else "scan")
+    form = form or default_form(reduction)
     return _smoother(reduction.contiguous(), rise.contiguous(), fall.contiguous(), sign, form)[0]
 
 
@@ -115,6 +116,11 @@ def _smoother(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: 
         smooth = torch.empty_like(reduction)
         for_rows(loops.smooth_items, len(reduction), *(t.detach().numpy() for t in (reduction, rise, fall, smooth)))
         return smooth, torch.zeros((), dtype=torch.int64)
+    if form == "triton":
+        from stylefx.differentiable.operators import triton_kernels
+
+        smooth = triton_kernels.branching_smoother(reduction, rise, fall)
+        return smooth, torch.zeros((), dtype=torch.int64, device=reduction.device)
     smooth, _, changed = scans.branching_smoother(reduction, rise[:, None], fall[:, None])
     return smooth, changed
 
@@ -133,6 +139,10 @@ def _smoother_adjoint(
         tensors = (reduction, rise, fall, smooth, upstream, *gradients)
         for_rows(loops.smooth_adjoint_items, len(reduction), sign, *(t.detach().numpy() for t in tensors))
         return gradients
+    if form == "triton":
+        from stylefx.differentiable.operators import triton_kernels
+
+        return triton_kernels.smoother_adjoint(reduction, rise, fall, smooth, upstream, sign < 0.0)
     difference = reduction - pad(smooth[..., :-1], (1, 0))
     # A tie counts as release: falling for a compressor, rising for an expander.
     rising = difference >= 0.0 if sign < 0.0 else difference > 0.0

@@ -18,6 +18,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from stylefx.differentiable.operators import forms
+
 TIME_CONSTANTS = 14.0  # exp(-14) = 8e-7 of the response may wrap around
 _BAND_VALUES = {"cpu": 1 << 18}  # complex numbers per band of frequencies; devices work best on large ones
 _DEVICE_VALUES = 1 << 23
@@ -53,6 +55,12 @@ def filter_spectrum(audio: Tensor, sections: Tensor, length: int) -> Tensor:
 @torch.library.custom_op("stylefx::filter_spectrum", mutates_args=())
 def _filter_spectrum(audio: Tensor, sections: Tensor, length: int) -> Tensor:
     spectrum = torch.fft.rfft(audio, length)
+    if forms.uses_triton(audio):
+        from stylefx.differentiable.operators import triton_spectra
+
+        angles = _half_angles(length, audio.dtype, audio.device)
+        triton_spectra.apply_response(spectrum, sections.to(audio.dtype), *angles)
+        return torch.fft.irfft(spectrum, length)[..., : audio.shape[-1]].contiguous()
     for band, _, _, values in _bands(sections.to(audio.dtype), length):
         for numerator, denominator in values:
             spectrum[..., band] *= (numerator / denominator)[:, None]
@@ -67,6 +75,12 @@ def _(audio: Tensor, sections: Tensor, length: int) -> Tensor:
 @torch.library.custom_op("stylefx::filter_spectrum_adjoint", mutates_args=())
 def _filter_spectrum_adjoint(audio: Tensor, sections: Tensor, upstream: Tensor, length: int) -> tuple[Tensor, Tensor]:
     spectrum, gradient = torch.fft.rfft(audio, length), torch.fft.rfft(upstream, length)
+    if forms.uses_triton(audio):
+        from stylefx.differentiable.operators import triton_spectra
+
+        angles = _half_angles(length, audio.dtype, audio.device)
+        d_sections = triton_spectra.response_adjoint(spectrum, gradient, sections.to(audio.dtype), *angles, length)
+        return torch.fft.irfft(gradient, length)[..., : audio.shape[-1]].contiguous(), d_sections.to(sections.dtype)
     d_sections = torch.zeros_like(sections)
     for band, cosine, sine, values in _bands(sections.to(audio.dtype), length):
         product = (gradient[..., band].conj() * spectrum[..., band]).sum(1) * (2.0 / length)

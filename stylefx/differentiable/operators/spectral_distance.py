@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from stylefx.differentiable.operators import forms
 from stylefx.differentiable.operators.compiled.jit import for_rows
 from stylefx.differentiable.operators.compiled.spectra import EPSILON, distance_frames
 
@@ -92,6 +93,10 @@ def _distances(x: Tensor, y: Tensor, linear: float, logarithmic: float, sides: i
         real = [torch.view_as_real(s).view(len(sums), -1).numpy() for s in (x, y)]
         for_rows(distance_frames, len(sums), *real, linear, logarithmic, sides, sums.numpy())
         return sums.view(x.shape[:2]).sum(1)
+    if forms.uses_triton(x):
+        from stylefx.differentiable.operators import triton_spectra
+
+        return triton_spectra.distances(x, y, linear, logarithmic, EPSILON, sides)
     powers = [s.real.square() + s.imag.square() for s in (x, y)]
     magnitudes = [p.clamp(min=EPSILON).sqrt() for p in powers]
     difference = magnitudes[0] - magnitudes[1]

@@ -1,0 +1,22 @@
+"""Which form of an operator runs where: compiled loops on the CPU, Triton kernels on CUDA, plain torch elsewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import torch
+from torch import Tensor
+
+_HAS_TRITON = importlib.util.find_spec("triton") is not None
+
+
+def uses_triton(tensor: Tensor) -> bool:
+    """Triton comes with torch's CUDA builds; where it is missing, plain torch does the same."""
+    return tensor.device.type == "cuda" and _HAS_TRITON and torch.version.hip is None
+
+
+def default_form(tensor: Tensor) -> str:
+    """ "compiled", "triton" or "scan"."""
+    if tensor.device.type == "cpu":
+        return "compiled"
+    return "triton" if uses_triton(tensor) else "scan"

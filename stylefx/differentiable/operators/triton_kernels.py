@@ -1,0 +1,148 @@
+"""Recursions, filter responses and spectral distances as Triton kernels, for GPUs. Import only where Triton is.
+
+Recursions: one program per sequence walks it block by block; inside a block a parallel scan of affine maps. The branching
+smoother iterates a block's branches until they are final: each round makes at least the next sample final, in practice a
+handful of rounds does it, and there is no limit to run into. State and branches in float64. No kernel makes the host wait.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+BLOCK = 1024
+TIE_DB = 1e-8
+
+
+@triton.jit
+def _then(a, b, before_a, before_b, c, d, before_c, before_d):
+    """Affine maps y -> a y + b, then y -> c y + d; and the same without the last map of the second."""
+    return a * c, c * b + d, a * before_c, before_c * b + before_d
+
+
+@triton.jit
+def _smoother_kernel(reduction, rise_of, fall_of, out, samples, tie, BLOCK: tl.constexpr):
+    item = tl.program_id(0).to(tl.int64)
+    rise, fall = tl.load(rise_of + item), tl.load(fall_of + item)
+    margin = tl.where(rise >= fall, tie, -tie).to(rise.dtype)
+    lane = tl.arange(0, BLOCK)
+    zero = tl.zeros([BLOCK], dtype=rise.dtype)
+    state = rise * 0.0
+    for start in range(0, samples, BLOCK):
+        place = start + lane
+        inside = place < samples
+        r = tl.load(reduction + item * samples + place, mask=inside, other=0.0)
+        rising = r > state + margin
+        y = zero
+        changed = 1
+        while changed > 0:
+            k = tl.where(rising, rise, fall)
+            keep, add = tl.where(inside, 1.0 - k, 1.0 + zero), tl.where(inside, k * r, zero)
+            a, b, before_a, before_b = tl.associative_scan((keep, add, zero + 1.0, zero), 0, _then)
+            y = a * state + b
+            now = r > before_a * state + before_b + margin
+            changed = tl.sum(((now != rising) & inside).to(tl.int32), 0)
+            rising = now
+        tl.store(out + item * samples + place, y, mask=inside)
+        state = tl.sum(tl.where(lane == BLOCK - 1, y, zero), 0)
+
+
+@triton.jit
+def _affine(a, b, c, d):
+    return a * c, c * b + d
+
+
+@triton.jit
+def _smoother_adjoint_kernel(
+    reduction, rise_of, fall_of, smooth, upstream, d_reduction, d_rise, d_fall, samples, tie_rises, BLOCK: tl.constexpr
+):
+    item = tl.program_id(0).to(tl.int64)
+    rise, fall = tl.load(rise_of + item), tl.load(fall_of + item)
+    lane = tl.arange(0, BLOCK)
+    zero = tl.zeros([BLOCK], dtype=rise.dtype)
+    base = item * samples
+    state, total_rise, total_fall = rise * 0.0, rise * 0.0, rise * 0.0
+    for start in range(0, samples, BLOCK):
+        place = samples - 1 - start - lane  # backwards in time
+        inside = place >= 0
+        # k of the sample after this one
+        later = inside & (place + 1 < samples)
+        difference = tl.load(reduction + base + place + 1, mask=later, other=0.0) - tl.load(
+            smooth + base + place, mask=later, other=0.0
+        )
+        k = tl.where((difference > 0.0) | ((difference == 0.0) & (tie_rises > 0)), rise, fall)
+        keep = tl.where(later, 1.0 - k, tl.where(inside, zero, 1.0 + zero))
+        a, b = tl.associative_scan((keep, tl.load(upstream + base + place, mask=inside, other=0.0)), 0, _affine)
+        adjoint = a * state + b
+        state = tl.sum(tl.where(lane == BLOCK - 1, adjoint, zero), 0)
+        previous = tl.load(smooth + base + place - 1, mask=inside & (place > 0), other=0.0)
+        difference = tl.load(reduction + base + place, mask=inside, other=0.0) - previous
+        rising = (difference > 0.0) | ((difference == 0.0) & (tie_rises > 0))
+        tl.store(d_reduction + base + place, tl.where(rising, rise, fall) * adjoint, mask=inside)
+        product = tl.where(inside, adjoint * difference, zero)
+        total_rise += tl.sum(tl.where(rising, product, zero), 0)
+        total_fall += tl.sum(tl.where(rising, zero, product), 0)
+    tl.store(d_rise + item, total_rise)
+    tl.store(d_fall + item, total_fall)
+
+
+@triton.jit
+def _matrix_affine(a, b, c, d, u, v, e, f, g, h, x, y):
+    """s -> [[a, b], [c, d]] s + (u, v), then s -> [[e, f], [g, h]] s + (x, y)."""
+    return e * a + f * c, e * b + f * d, g * a + h * c, g * b + h * d, e * u + f * v + x, g * u + h * v + y
+
+
+@triton.jit
+def _all_pole_kernel(x, a1_of, a2_of, out, samples, channels, BLOCK: tl.constexpr):
+    row = tl.program_id(0).to(tl.int64)
+    a1, a2 = tl.load(a1_of + row // channels), tl.load(a2_of + row // channels)
+    lane = tl.arange(0, BLOCK)
+    zero = tl.zeros([BLOCK], dtype=a1.dtype)
+    last, older = a1 * 0.0, a1 * 0.0
+    for start in range(0, samples, BLOCK):
+        place = start + lane
+        inside = place < samples
+        values = tl.load(x + row * samples + place, mask=inside, other=0.0)
+        # The state is (y[n], y[n-1]); after the end it stays what it was.
+        first, second = tl.where(inside, -a1 + zero, 1.0 + zero), tl.where(inside, -a2 + zero, zero)
+        third, fourth = tl.where(inside, 1.0 + zero, zero), tl.where(inside, zero, 1.0 + zero)
+        a, b, c, d, u, v = tl.associative_scan((first, second, third, fourth, values, zero), 0, _matrix_affine)
+        y = a * last + b * older + u
+        before = c * last + d * older + v
+        tl.store(out + row * samples + place, y, mask=inside)
+        last = tl.sum(tl.where(lane == BLOCK - 1, y, zero), 0)
+        older = tl.sum(tl.where(lane == BLOCK - 1, before, zero), 0)
+
+
+def _block(samples: int) -> int:
+    return min(BLOCK, triton.next_power_of_2(samples))
+
+
+def branching_smoother(reduction: Tensor, rise: Tensor, fall: Tensor) -> Tensor:
+    """As ``scans.branching_smoother``, always final: reduction float64 (items, n), rise and fall (items,)."""
+    out = torch.empty_like(reduction)
+    samples = reduction.shape[1]
+    _smoother_kernel[(len(reduction),)](reduction, rise, fall, out, samples, TIE_DB, BLOCK=_block(samples))
+    return out
+
+
+def smoother_adjoint(
+    reduction: Tensor, rise: Tensor, fall: Tensor, smooth: Tensor, upstream: Tensor, tie_rises: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of reduction, rise and fall."""
+    gradients = torch.empty_like(reduction), torch.empty_like(rise), torch.empty_like(fall)
+    samples = reduction.shape[1]
+    arguments = (reduction, rise, fall, smooth, upstream, *gradients, samples, int(tie_rises))
+    _smoother_adjoint_kernel[(len(reduction),)](*arguments, BLOCK=_block(samples))
+    return gradients
+
+
+def all_pole(x: Tensor, a1: Tensor, a2: Tensor) -> Tensor:
+    """As ``scans.all_pole``: x float64 (items, channels, n), a1 and a2 (items,)."""
+    x, (items, channels, samples) = x.contiguous(), x.shape
+    out = torch.empty_like(x)
+    block = min(256, _block(samples))  # six values per sample are carried through the scan
+    _all_pole_kernel[(items * channels,)](x, a1.contiguous(), a2.contiguous(), out, samples, channels, BLOCK=block)
+    return out

@@ -1,0 +1,96 @@
+"""The GPU kernels equal the plain forms. Run by ``test_triton``: Triton reads its interpreter's switch when it is imported."""
+
+import pytest
+import torch
+
+from stylefx.differentiable.losses import MultiResolutionSTFTLoss
+from stylefx.differentiable.operators import forms, scans, spectral_distance, triton_kernels, triton_spectra
+from stylefx.differentiable.operators.biquads import biquads
+from stylefx.differentiable.operators.dynamics import dynamics, smooth_reduction
+from stylefx.differentiable.operators.filtering import padding
+from stylefx.differentiable.operators.frequency import fft_length, filter_spectrum
+from stylefx.differentiable.operators.sections import digital_coefficients, warped_sections
+from tests.differentiable.reference import relative
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@pytest.fixture(autouse=True)
+def _short_blocks(monkeypatch):
+    """Several blocks in signals short enough for the interpreter."""
+    if DEVICE == "cpu":
+        monkeypatch.setattr(triton_kernels, "BLOCK", 32)
+        monkeypatch.setattr(triton_spectra, "BLOCK", 64)
+
+
+def draw(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype).to(DEVICE)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("rates", [(0.5, 0.01), (0.01, 0.5), (1.0, 0.02), (0.1, 0.1)])
+@pytest.mark.parametrize("samples", [1, 75])
+def test_smoother_and_its_gradients(sign, rates, samples):
+    reduction = draw(2, samples).cumsum(-1).clamp(min=0.0)
+    if rates[0] < 1.0:  # a rise at once would sit on the kink there, where either branch is right
+        reduction[0, samples // 2 :] = 7.0  # a stretch where the state comes to rest
+    upstream, results = draw(2, samples, seed=1), []
+    for form in ("triton", "scan"):
+        inputs = [t.clone().requires_grad_() for t in (reduction, *(draw(2) * 0.0 + rate for rate in rates))]
+        out = smooth_reduction(*inputs, sign, form)
+        results.append((out, *torch.autograd.grad((out * upstream).sum(), inputs)))
+    for kernel, plain in zip(*results):
+        assert relative(kernel.cpu(), plain.cpu()) < 1e-6
+
+
+def test_recursion_and_its_gradients():
+    audio, upstream, results = draw(2, 2, 70), draw(2, 2, 70, seed=1), []
+    gain, cutoff, q = draw(2, 3) * 12, draw(2, 3, seed=2).abs() * 3000 + 50, draw(2, 3, seed=3).abs() * 3 + 0.3
+    sections = warped_sections("peak", gain, cutoff, q, 24000.0)
+    for form in ("triton", "scan"):
+        inputs = [audio.clone().requires_grad_(), digital_coefficients(sections).requires_grad_()]
+        out = biquads(*inputs, form)
+        results.append((out, *torch.autograd.grad((out * upstream).sum(), inputs)))
+    for kernel, plain in zip(*results):
+        assert relative(kernel.cpu(), plain.cpu()) < 1e-10
+    slow = torch.tensor([-1.9999], device=DEVICE).double(), torch.tensor([0.99991], device=DEVICE).double()
+    assert relative(triton_kernels.all_pole(audio[:1], *slow).cpu(), scans.all_pole(audio[:1], *slow).cpu()) < 1e-10
+
+
+@pytest.mark.parametrize("kind", ["peak", "notch", "low_shelf"])
+def test_fused_response_and_its_gradients(kind, monkeypatch):
+    audio, upstream, results = draw(2, 2, 60, dtype=torch.float32), draw(2, 2, 60, seed=1, dtype=torch.float32), []
+    gain, cutoff, q = draw(2, 3) * 12, draw(2, 3, seed=2).abs() * 3000 + 900, draw(2, 3, seed=3).abs() + 0.3
+    sections = warped_sections(kind, gain, cutoff, q, 24000.0)
+    length = fft_length(60 + min(padding(sections.cpu()), 200))
+    for fused in (True, False):
+        monkeypatch.setattr(forms, "uses_triton", lambda tensor, fused=fused: fused)
+        inputs = [audio.clone().requires_grad_(), sections.clone().requires_grad_()]
+        out = filter_spectrum(*inputs, length)
+        results.append((out, *torch.autograd.grad((out * upstream).sum(), inputs)))
+    for kernel, plain in zip(*results):
+        assert relative(kernel.cpu(), plain.cpu()) < 1e-5
+
+
+def test_fused_distance_and_both_gradients(monkeypatch):
+    output, target, results = draw(2, 2, 100, dtype=torch.float32), draw(2, 2, 100, seed=1, dtype=torch.float32), []
+    output[0, 0] = target[0, 0]
+    monkeypatch.setattr(spectral_distance, "compiled_here", lambda spectrum: False)
+    for fused in (True, False):
+        monkeypatch.setattr(forms, "uses_triton", lambda tensor, fused=fused: fused)
+        inputs = [output.clone().requires_grad_(), target.clone().requires_grad_()]
+        loss = MultiResolutionSTFTLoss((16, 32), reduction="none").to(DEVICE)(*inputs)
+        results.append((loss, *torch.autograd.grad(loss.sum(), inputs)))
+    for kernel, plain in zip(*results):
+        assert relative(kernel.cpu(), plain.cpu()) < 1e-4
+
+
+def test_whole_dynamics_by_kernels():
+    audio, results = draw(2, 2, 90) * 0.3, []
+    law = torch.tensor([[-30.0, 0.75, 6.0, torch.inf, 0.2, 0.01, 3.0], [-20.0, 0.5, 0.0, 30.0, 0.01, 0.3, 0.0]], device=DEVICE)
+    for form in ("triton", "scan"):
+        inputs = [audio.clone().requires_grad_(), law.double().requires_grad_()]
+        out = dynamics(*inputs, 1.0, form)
+        results.append((out, *torch.autograd.grad(out.square().sum(), inputs)))
+    for kernel, plain in zip(*results):
+        assert relative(kernel.cpu(), plain.cpu()) < 1e-6
