@@ -15,7 +15,7 @@ from stylefx.inference.meter import Meter
 from stylefx.inference.predict import Prediction, check_weights, confidence, predict
 from stylefx.inference.publish import check_writable
 from stylefx.inference.rendering import DEFAULT_CEILING_DBTP, Loudness, Progress, Rendered, output_subtype, render_file
-from stylefx.inference.settings_file import StyleSettings
+from stylefx.inference.settings_file import StyleSettings, load_settings
 from stylefx.inference.windows import Analysis, analyse, check_channels
 from stylefx.models.checkpoint import load_model, read_card
 
@@ -133,6 +133,7 @@ class StyleTransfer:
         output_subtype(output, options.bits)
         check_writable(output)
         check_writable(settings_file)
+        _check_not_foreign(settings_file)
         style = self.settings(source, references, options)
         loudness = Loudness(self._target_lufs(source, as_paths(references), options), options.ceiling_dbtp)
         rendered = render_file(source, style, output, bits=options.bits, loudness=loudness, progress=progress)
@@ -180,6 +181,15 @@ def loudness_of(path: str | Path) -> float:
     if not np.isfinite(lufs):
         raise UserError(f"{path} has no loudness (silent or shorter than 0.4 s); give a loudness in LUFS instead")
     return lufs
+
+
+def _check_not_foreign(settings_file: Path) -> None:
+    """Settings may replace settings, not a model's card or anything else that is called alike."""
+    if settings_file.exists():
+        try:
+            load_settings(settings_file)
+        except UserError as error:
+            raise UserError(f"{settings_file} exists and holds no settings; name another file with --settings") from error
 
 
 def _about(heard: Analysis) -> dict:

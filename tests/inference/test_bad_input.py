@@ -128,6 +128,17 @@ def test_outputs_that_cannot_be_written(tmp_path, command, checkpoint, good, out
     assert good.read_bytes() == content
 
 
+def test_settings_never_replace_a_file_that_holds_none(tmp_path, command, checkpoint, good):
+    """The settings' name follows from the output's: a model's card beside it must survive."""
+    (tmp_path / "model.json").write_text('{"format": "stylefx-model"}')
+    before = {p.name for p in tmp_path.iterdir()}
+    result = command("transfer", good, good, "-o", tmp_path / "model.wav", "--model", checkpoint)
+    check(result, 2, "--settings", tmp_path, before)
+    assert "stylefx-model" in (tmp_path / "model.json").read_text()
+    assert command("transfer", good, good, "-o", tmp_path / "o.wav", "--model", checkpoint)[0] == 0
+    assert command("transfer", good, good, "-o", tmp_path / "o.wav", "--model", checkpoint)[0] == 0
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission(tmp_path, command, checkpoint, good):
     locked = tmp_path / "locked"

@@ -70,7 +70,10 @@ const stylePage = (() => {
 
   function draw() {
     const x = StyleCharts.frequencyAxis(rate);
-    const lines = ["input", "reference", "output"].map((n) => ({ class: n, points: freqs.map((f, i) => [f, spectra[n][i]]) }));
+    const lines = ["input", "reference", "output"].map((n) => { // as loud as they are heard
+      const shift = 20 * Math.log10(player.gains[n]);
+      return { class: n, points: freqs.map((f, i) => [f, spectra[n][i] + shift]) };
+    });
     const shown = lines.flatMap((l) => l.points.map((p) => p[1])).filter(Number.isFinite), top = Math.max(...shown);
     StyleCharts.draw($("spectra"), { x, y: decibelAxis(Math.max(Math.min(...shown), top - 80), top, 10, "dB"), lines,
       describe: "Average spectra of input, output and reference in dB over frequency" });
@@ -255,7 +258,7 @@ const stylePage = (() => {
   function connect() {
     $("play").addEventListener("click", toggle);
     $("seek").addEventListener("input", () => player.seek(($("seek").value / 1000) * player.duration));
-    $("match").addEventListener("change", matchGains);
+    $("match").addEventListener("change", () => { matchGains(); draw(); });
     $("save").addEventListener("click", save);
     $("reset").addEventListener("click", () => {
       state.effects = clone(data.effects);
