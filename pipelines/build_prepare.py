@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from pipelines.plan_summary import PlanSummary
 from pipelines.scan import scan
 from pipelines.shard import local_plan
 from pipelines.storage import LocalStorage, Storage, explained, open_storage
-from stylefx.corpus.schema import catalog_file, plan_file
+from stylefx.corpus.schema import INDEX_FILE, catalog_file, plan_file
 from stylefx.errors import UserError
 
 
@@ -52,9 +53,9 @@ def prepare(
     """Scan and plan what is not there. A dry run leaves its plan in a temporary folder; a catalog is kept for the build."""
     storage = open_storage(out)
     corpus = read_corpus(storage)
-    generation = 0 if corpus is None else len(corpus["generations"]) - (0 if grow else 1)
     if corpus is None and grow:
         raise UserError(f"there is no corpus in {storage.where} to grow; build one first, without --grow")
+    generation = 0 if corpus is None else _generation(storage, len(corpus["generations"]) - 1, grow)
     if corpus is not None:
         found = manifest_differences(corpus["manifest"], manifest.to_dict(), growing=generation > 0 or grow)
         if found:
@@ -85,6 +86,23 @@ def prepare(
     if not shards:
         raise UserError(f"the plan of {storage.where} holds no sample; see the rejects with: stylefx-pipe plan MANIFEST")
     return Prepared(generation, shards, before, summary)
+
+
+def _generation(storage: Storage, last: int, grow: bool) -> int:
+    """Which generation to build. One that was begun with --grow is finished by the same command, not followed by another."""
+    if not grow or (last > 0 and not _is_indexed(storage, last)):
+        return last
+    if not _is_indexed(storage, last):
+        raise UserError(f"the corpus in {storage.where} is not finished; run build without --grow first, then grow it")
+    return last + 1
+
+
+def _is_indexed(storage: Storage, generation: int) -> bool:
+    try:
+        index = json.loads(storage.read(INDEX_FILE))
+        return any(g["number"] == generation for g in index["generations"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _is_of(plan: Path, manifest: Manifest) -> bool:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+from pipelines.build_lease import Share
 from pipelines.build_prepare import plans_of
 from pipelines.plan import read_shard
 from pipelines.shard import run_task
@@ -202,6 +203,25 @@ def test_growing_adds_shards_and_touches_no_old_one(tmp_path):
     index = json.loads((out / "index.json").read_text())
     assert [g["number"] for g in index["generations"]] == [0, 1]
     assert len(index["shards"]) == len(after)
+
+
+def test_a_generation_that_was_interrupted_is_finished_by_the_same_command(tmp_path):
+    folder = write_sources(tmp_path / "voices", speakers=3)
+    manifest = manifest_for(folder, tmp_path / "c")
+    run_build(manifest, executor="direct", share=Share(0, 2), finalize=False)
+    with pytest.raises(UserError, match="is not finished; run build without --grow first"):
+        run_build(manifest, executor="direct", grow=True)
+    run_build(manifest, executor="direct")
+    (folder / "speaker-3").mkdir()
+    for path in (folder / "speaker-0").iterdir():
+        audio, rate = soundfile.read(path)
+        soundfile.write(folder / "speaker-3" / path.name, audio[::-1], rate)
+    run_build(manifest, executor="direct", grow=True, share=Share(0, 2), finalize=False)
+    run_build(manifest, executor="direct", grow=True)
+    index = json.loads((tmp_path / "c/index.json").read_text())
+    assert [g["number"] for g in index["generations"]] == [0, 1]
+    with pytest.raises(UserError, match="nothing new to plan"):
+        run_build(manifest, executor="direct", grow=True)
 
 
 @pytest.mark.parametrize("audio_format", ["flac16", "flac24", "pcm16", "float32"])
