@@ -176,7 +176,7 @@ class Driver:
                 journal.quarantine(storage, task.name, {**dict(task.skip), key: reason})
         else:
             self._anonymous[task.name] += 1
-            self._in_a_row += 1
+            self._in_a_row += how != NODE_DIED  # one machine takes as many shards with it as it has cores
             self._job.progress.say(f"{task.name}: a worker died outside any sample ({how})")
             if self._in_a_row >= _DEATHS_IN_A_ROW and self._error is None:
                 self._error = IncompleteError(

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.build_prepare import prepare
+from pipelines.executors import NODE_DIED, DirectExecutor, Outcome
 from pipelines.plan import plan_overview, read_shard
 from pipelines.progress import Progress
 from pipelines.shard import run_task
@@ -107,6 +108,27 @@ def test_workers_that_die_outside_any_sample_end_in_a_sentence(sources, tmp_path
         run_build(manifest_for(sources, tmp_path / "one", **one_shard), executor="inline", work=die_at_once)
     with pytest.raises(IncompleteError, match="8 workers in a row died outside any sample"):
         run_build(manifest_for(sources, tmp_path / "many"), executor="inline", workers=3, work=die_at_once)
+
+
+class OneNodeDies(DirectExecutor):
+    """Twelve shards at a time; the machine that has the first twelve goes away."""
+
+    workers, alive = 12, False
+
+    def wait(self, timeout_s):
+        if self.alive:
+            return super().wait(timeout_s)
+        self.alive, lost = True, [Outcome(task, died=NODE_DIED) for task in self._tasks]
+        self._tasks.clear()
+        return lost
+
+
+def test_a_machine_with_many_cores_that_goes_away_stops_no_build(sources, tmp_path):
+    manifest = manifest_for(sources, tmp_path / "corpus", shard={"samples": 2}, **LIMITS)
+    summary = run_build(manifest, executor="direct", opened=lambda: OneNodeDies(run_task))
+    assert summary.finished
+    assert summary.rendered_shards >= 12
+    assert not list((tmp_path / "corpus/.build").glob("quarantine/*"))
 
 
 def sleep_long(task):
