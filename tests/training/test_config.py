@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from stylefx.errors import UserError
 from stylefx.training.cli import train
 from stylefx.training.config import load_config, resolve_chain, validate
+from stylefx.training.launch_ray import worker_range
 from stylefx.training.schedule import learning_rate
 from tests.training.conftest import small
 
@@ -103,3 +105,20 @@ def test_the_configurations_that_ship_are_valid(path):
     config = load_config(path)
     resolve_chain(config.model.chain)
     config.accumulation(1)
+
+
+@pytest.mark.parametrize("script", ["torchrun.sh", "slurm_train.sbatch"])
+def test_launch_scripts_are_sound_bash(script):
+    subprocess.run(["bash", "-n", f"manifests/cluster/{script}"], check=True)
+
+
+def test_the_ray_job_calls_the_command_as_it_is():
+    """Its entry point parses, but for the corpus that only the cluster sees."""
+    job = yaml.safe_load(Path("manifests/cluster/kuberay_train.yaml").read_text())
+    words = job["spec"]["entrypoint"].replace("/app/", "").split()
+    assert words[:2] == ["stylefx", "train"]
+    context = train.make_context("train", words[2:])
+    config = load_config(context.params["config"], context.params["overrides"])
+    assert config.data.cache_gb == 200
+    low, high = worker_range(context.params["ray_workers"])
+    assert [config.accumulation(n) for n in range(low, high + 1)] == [(12, 1), (8, 1), (6, 1)]

@@ -48,7 +48,7 @@ def numbers(run: Path, kind: str, names: tuple[str, ...]) -> list[float]:
 def test_two_processes_equal_one_and_survive_the_loss_of_a_rank(corpus, tmp_path):
     """Same global batch: equal losses and metrics to float tolerance; a killed rank ends all, with a sentence; one process
     goes on where two stopped, and the whole still equals the undisturbed run of one process."""
-    config = small(corpus, steps=24, checkpoints__every_steps=4, validation__every_steps=8, threads=1)
+    config = small(corpus, steps=24, checkpoints__every_steps=4, validation__every_steps=8, optimiser__learning_rate=3e-4)
     go(config, tmp_path / "one")
     process = torchrun(config, tmp_path, tmp_path / "two", "steps=400")
     journal, deadline = tmp_path / "two/metrics.jsonl", time.monotonic() + 150
@@ -66,7 +66,7 @@ def test_two_processes_equal_one_and_survive_the_loss_of_a_rank(corpus, tmp_path
     assert "error: rank 0 lost another rank" in output
     go(config, tmp_path / "two", resume=True)
     train = [numbers(tmp_path / run, "train", ("loss", "mr_stft", "l1")) for run in ("one", "two")]
-    assert train[1] == pytest.approx(train[0], rel=2e-3)
+    assert train[1] == pytest.approx(train[0], rel=5e-3)
     assert train[1][:9] == pytest.approx(train[0][:9], rel=1e-4)
     held_out = [numbers(tmp_path / run, "validation", ("mr_stft", "input_mr_stft")) for run in ("one", "two")]
-    assert held_out[1] == pytest.approx(held_out[0], rel=2e-3)
+    assert held_out[1] == pytest.approx(held_out[0], rel=5e-3)

@@ -48,7 +48,8 @@ def train_workers(pid: int) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 def test_ray_train_loses_a_worker_and_goes_on_to_the_same_end(corpus, tmp_path):
-    config = small(corpus, steps=60, checkpoints__every_steps=5, validation__every_steps=60, threads=1)
+    # a small learning rate, so that rounding does not grow over the steps: the losses then tell which samples were read
+    config = small(corpus, steps=60, checkpoints__every_steps=5, validation__every_steps=60, optimiser__learning_rate=1e-5)
     go(config, tmp_path / "one")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
     command = [sys.executable, "-m", "stylefx.cli", "train", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "run")]
@@ -68,5 +69,5 @@ def test_ray_train_loses_a_worker_and_goes_on_to_the_same_end(corpus, tmp_path):
     assert status == 0, (tmp_path / "log").read_text()[-3000:]
     train = [[dict(r)["loss"] for r in losses(tmp_path / n) if dict(r)["kind"] == "train"] for n in ("one", "run")]
     assert len(train[1]) == 60
-    assert train[1] == pytest.approx(train[0], rel=5e-3)
+    assert train[1] == pytest.approx(train[0], rel=1e-3)
     assert (tmp_path / "run/curves.png").exists()
