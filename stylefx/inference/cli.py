@@ -10,6 +10,7 @@ import click
 from stylefx.errors import IncompleteError, UserError
 from stylefx.inference.levels import MAX_INTENSITY
 from stylefx.inference.options import audio_options, parse_ceiling, parse_loudness, render_progress, show_rendered
+from stylefx.inference.publish import check_writable
 from stylefx.progress import step_progress
 
 _LOUDNESS_WORDS = ("as-is", "input", "reference")
@@ -54,6 +55,10 @@ def transfer(
         raise UserError(
             "--settings, --page and --figure are for a single recording; a folder gets its settings beside each output"
         )
+
+    for extra in (page, figure):
+        if extra:
+            check_writable(Path(extra))
 
     from stylefx.inference.transfer import Options, StyleTransfer  # torch takes seconds to import, the checks above none
 

@@ -109,6 +109,7 @@ def test_bad_checkpoints(tmp_path, command, checkpoint, good, kind):
         (("--true-peak", "high"), "true-peak"),
         (("--windows", "0"), "windows"),
         (("--refine", "-1"), "refine"),
+        (("--page", "/nowhere/page.html"), "does not exist"),
     ],
 )
 def test_bad_options(tmp_path, command, checkpoint, good, options, message):
