@@ -103,11 +103,16 @@ def _powers(spectra, power):
 @kernel
 def _find_peaks(power, bins, peaks):
     """Bins that are larger than the two on either side; returns how many."""
+    found = np.empty(bins, np.bool_)
+    left, near_left, here, near_right, right = power[:-4], power[1:-3], power[2:-2], power[3:-1], power[4:]
+    for b in range(bins):
+        p = here[b]
+        found[b] = (p > near_left[b]) & (p > left[b]) & (p >= near_right[b]) & (p >= right[b])
     count = 0
     for b in range(bins):
-        p = power[b + 2]
-        peaks[count] = b
-        count += int((p > power[b + 1]) & (p > power[b]) & (p >= power[b + 3]) & (p >= power[b + 4]))
+        if found[b]:
+            peaks[count] = b
+            count += 1
     return count
 
 
@@ -126,7 +131,8 @@ def _find_turns(last, earlier, peaks, count, turns):
                 imaginary += last[c, b + 1] * earlier[c, b] - last[c, b] * earlier[c, b + 1]
         size = np.float32(math.sqrt(real * real + imaginary * imaginary))
         if size > np.float32(1e-20):
-            real, imaginary = real / size, imaginary / size
+            scale = np.float32(1.0) / size
+            real, imaginary = real * scale, imaginary * scale
         else:
             real, imaginary = np.float32(1.0), np.float32(0.0)
         for b in range(low, high):
