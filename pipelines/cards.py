@@ -61,22 +61,32 @@ def _by_split(view: CorpusView) -> dict[str, list[dict[str, Any]]]:
 
 
 def _sources(view: CorpusView) -> list[dict[str, Any]]:
-    """Per source: licence, attribution, where it is from, samples and hours that made it into the corpus."""
+    """Per source: licence, attribution, where it is from, samples and hours that made it into the corpus.
+
+    Licences and attributions are those that the plans of all generations carry: a list can state one per recording, and a
+    source of an earlier generation need not be in the manifest any more.
+    """
     count: dict[str, int] = defaultdict(int)
     for row in view.rows(["source", "status"]):
         count[row["source"]] += row["status"] == STATUS_OK
+    stated: dict[str, dict[str, set[str]]] = defaultdict(lambda: {"licence": set(), "attribution": set()})
+    names = ["source", "licence", "attribution"]
+    for row in view.plan(names).group_by(names).aggregate([]).to_pylist():
+        for field in ("licence", "attribution"):
+            stated[row["source"]][field].add(row[field])
+    manifest = {s["name"]: s for s in view.manifest["sources"]}
     segment = view.manifest["segment"]
     seconds = 2 * segment["half_frames"] / segment["sample_rate"]
     return [
         {
-            "name": s["name"],
-            "licence": s.get("licence") or "unknown",
-            "attribution": s.get("attribution") or "",
-            "url": s.get("url") or "",
-            "samples": count[s["name"]],
-            "hours": count[s["name"]] * seconds / 3600,
+            "name": name,
+            **{field: "; ".join(sorted(filter(None, values))) for field, values in stated[name].items()},
+            "url": manifest.get(name, {}).get("url") or "",
+            "samples": count[name],
+            "hours": count[name] * seconds / 3600,
         }
-        for s in view.manifest["sources"]
+        for name in [*manifest, *sorted(stated.keys() - manifest.keys())]
+        if name in stated
     ]
 
 

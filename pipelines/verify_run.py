@@ -10,7 +10,7 @@ from pipelines.manifest import Manifest
 from pipelines.storage import Storage
 from pipelines.verify import Finding, Report, verify
 from pipelines.verify_deep import verify_deep
-from pipelines.verify_sides import check_sides
+from pipelines.verify_sides import check_sides, contents_of
 from stylefx.errors import DamageError
 
 
@@ -30,7 +30,7 @@ def run_verify(storage: Storage, deep_share: float = 0.0, seed: int = 0) -> Repo
     for entry, (_, part) in zip(corpus["generations"], plans, strict=True):
         if entry.get("plan_digest") != plan_digest(part):
             report.findings.append(Finding("", "", f"plan-{entry.get('number', 0):04d}.parquet is not the plan of corpus.json"))
-    check_sides(report, plans)
+    check_sides(report, plans, contents_of(storage, len(plans)))
     if deep_share > 0:
         verify_deep(storage, manifest, plans, deep_share, seed, report)
     return report

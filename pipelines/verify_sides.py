@@ -1,23 +1,49 @@
-"""Proof that no group and no audio is in two splits, from the plans: by group name and by content hash of recordings."""
+"""Proof that no group and no audio is in two splits, from plans and catalogs: by group name and by hash of the samples.
+
+The hash is of what was decoded, so that one recording as WAV and as FLAC counts as the same audio.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from pipelines.plan import PlannedSample, ShardInfo, read_shard
+from pipelines.storage import Storage
 from pipelines.verify import Finding, Report
+from stylefx.corpus.schema import catalog_file
 
 _SHOWN = 20
 
 
-def check_sides(report: Report, plans: Sequence[tuple[Path, Sequence[ShardInfo]]]) -> None:
-    """Add a finding for every group and every recording's content that is planned for two splits."""
+def contents_of(storage: Storage, generations: int) -> dict[str, bytes]:
+    """{recording: hash of its samples} from the catalogs; one that is gone or damaged adds nothing."""
+    out: dict[str, bytes] = {}
+    for number in range(generations):
+        with suppress(OSError, pa.ArrowException):
+            data = pa.BufferReader(storage.read(catalog_file(number)))
+            table = pq.read_table(data, columns=["source", "path", "content"], page_checksum_verification=True)
+            columns = (table[name].to_pylist() for name in table.column_names)
+            out.update((f"{source}/{path}", content) for source, path, content in zip(*columns, strict=True))
+    return out
+
+
+def check_sides(
+    report: Report, plans: Sequence[tuple[Path, Sequence[ShardInfo]]], contents: Mapping[str, bytes] | None = None
+) -> None:
+    """Add a finding for every group and every recording's content that is planned for two splits.
+
+    ``contents``: see ``contents_of``; recordings that it lacks are compared by the bytes of their files.
+    """
     sides: dict[tuple[str, str], str] = {}
     clashes: dict[tuple[str, str], str] = {}
     for path, shards in plans:
         for shard in shards:
-            for kind, value, key in _identities(read_shard(path, shard.number)):
+            for kind, value, key in _identities(read_shard(path, shard.number), contents or {}):
                 before = sides.setdefault((kind, value), shard.split)
                 if before != shard.split:
                     clashes.setdefault((kind, value), f"{kind} {value!r} is in {before} and {shard.split} (sample {key})")
@@ -26,9 +52,10 @@ def check_sides(report: Report, plans: Sequence[tuple[Path, Sequence[ShardInfo]]
     report.findings += [Finding("", "", text) for text in list(clashes.values())[:_SHOWN]]
 
 
-def _identities(samples: Iterable[PlannedSample]) -> Iterable[tuple[str, str, str]]:
+def _identities(samples: Iterable[PlannedSample], contents: Mapping[str, bytes]) -> Iterable[tuple[str, str, str]]:
     for sample in samples:
         yield "group", sample.group, sample.key
         for part in sample.parts:
-            if part.sha256:
-                yield "audio", part.sha256, sample.key
+            content = contents.get(part.recording)
+            if content or part.sha256:
+                yield "audio", content.hex() if content else part.sha256, sample.key

@@ -178,3 +178,32 @@ def test_cards_say_what_is_there_and_are_reproducible(corpus, view):
     assert {d["@id"] for d in croissant["distribution"] if d["@type"] == "cr:FileObject"} == set(sizes)
     assert "| voices |" in files["README.md"].decode()
     assert "CC0" in files["README.md"].decode()
+
+
+def test_cards_state_every_licence_of_a_list_and_the_sources_of_earlier_generations(sources, tmp_path):
+    rows = [f"{path.relative_to(sources)},{path.parent.name}" for path in sorted(sources.glob("*/long.*"))]
+    licences = ["CC0-1.0", "CC-BY-4.0", "CC-BY-4.0", "CC-BY-4.0", "CC-BY-4.0"]
+    listing = "\n".join(["path,speaker,terms", *(f"{row},{terms}" for row, terms in zip(rows, licences, strict=True))])
+    (sources / "list.csv").write_text(listing)
+    listed = {
+        "name": "listed",
+        "path": str(sources / "list.csv"),
+        "group": {"column": "speaker"},
+        "columns": {"licence": "terms"},
+    }
+    split = {"val": ["listed/speaker-1"], "test": ["listed/speaker-2"]}
+    manifest = manifest_for(sources, tmp_path / "c", sources=[listed], split=split)
+    run_build(manifest, executor="direct")
+    card = card_files(CorpusView(str(tmp_path / "c")))["README.md"].decode()
+    assert "| CC-BY-4.0; CC0-1.0 |" in card
+
+    other = tmp_path / "other/speaker-9"
+    other.mkdir(parents=True)
+    audio, rate = soundfile.read(sources / "speaker-0/long.wav")
+    soundfile.write(other / "long.wav", audio[::-1], rate)
+    new = {"name": "more", "path": str(other.parent), "licence": "CC-BY-SA-3.0", "attribution": "A. Nyone"}
+    grown = manifest_for(sources, tmp_path / "c", sources=[new], split={})
+    run_build(grown, executor="direct", grow=True)
+    card = card_files(CorpusView(str(tmp_path / "c")))["README.md"].decode()
+    assert "| CC-BY-4.0; CC0-1.0 |" in card
+    assert "| CC-BY-SA-3.0 | A. Nyone |" in card
