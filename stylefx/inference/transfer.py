@@ -134,6 +134,9 @@ class StyleTransfer:
         check_writable(output)
         check_writable(settings_file)
         _check_not_foreign(settings_file)
+        for reference in as_paths(references):
+            if output.exists() and Path(reference).exists() and output.samefile(reference):
+                raise UserError(f"{output} is a reference; choose another name for the output")
         style = self.settings(source, references, options)
         loudness = Loudness(self._target_lufs(source, as_paths(references), options), options.ceiling_dbtp)
         rendered = render_file(source, style, output, bits=options.bits, loudness=loudness, progress=progress)

@@ -140,6 +140,14 @@ def test_settings_never_replace_a_file_that_holds_none(tmp_path, command, checkp
     assert command("transfer", good, good, "-o", tmp_path / "o.wav", "--model", checkpoint)[0] == 0
 
 
+def test_a_reference_is_never_overwritten(tmp_path, command, checkpoint, good):
+    other = write(tmp_path / "other.wav", speech_like(2, RATE, seed=4), RATE)
+    before, content = {p.name for p in tmp_path.iterdir()}, other.read_bytes()
+    result = command("transfer", good, other, "-o", other, "--model", checkpoint)
+    check(result, 2, "is a reference", tmp_path, before)
+    assert other.read_bytes() == content
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission(tmp_path, command, checkpoint, good):
     locked = tmp_path / "locked"
