@@ -21,6 +21,7 @@ class Pair:
     """One test. Audio is float32 (channels, samples) at ``sample_rate`` Hz; ``half`` names the processed half."""
 
     key: str
+    source: str
     group: str
     half: str
     sample_rate: int
@@ -61,7 +62,7 @@ def read_pair(corpus: Corpus, ref: SampleRef) -> Pair:
     half = processed_half(ref.key)
     names = [f"{half}.input", f"{other_half(half)}.target", f"{half}.target"]
     audio = corpus.read(ref, names)
-    return Pair(ref.key, ref.group, half, corpus.sample_rate, *(audio[name] for name in names))
+    return Pair(ref.key, ref.source, ref.group, half, corpus.sample_rate, *(audio[name] for name in names))
 
 
 def batches(corpus: Corpus, refs: Iterable[SampleRef], size: int) -> Iterator[list[Pair]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from matplotlib.image import imread
 
-from stylefx.corpus.reader import open_corpus
+from stylefx.corpus.reader import Corpus, open_corpus
 from stylefx.errors import UserError
 from stylefx.evaluation.cli import evaluate
 from stylefx.evaluation.metrics import measure
@@ -43,6 +44,19 @@ def test_p1_prints_a_table_and_writes_every_number(checkpoint, corpus_path, tmp_
     assert systems["model"]["share_left"]["mean"] == pytest.approx(means / systems["input"]["mr_stft"]["mean"])
     assert "| RB-DSP |" in (tmp_path / "out/p1.md").read_text()
     assert imread(tmp_path / "out/p1.png")[..., :3].std() > 0.05
+
+
+def test_p1_tells_sources_apart(checkpoint, corpus_path, tmp_path, monkeypatch):
+    real = Corpus.samples
+    monkeypatch.setattr(
+        Corpus, "samples", lambda *a: [replace(r, source="music" if int(r.key[-1]) % 2 else "speech") for r in real(*a)]
+    )
+    assert "speech (4)" in invoke(checkpoint, corpus_path, "--json", tmp_path / "r.json")
+    results = json.loads((tmp_path / "r.json").read_text())["results"]
+    for source, found in results["sources"].items():
+        own = [i["metrics"]["model"]["msd"] for i in results["items"] if i["source"] == source]
+        assert len(own) == 4
+        assert found["model"]["msd"]["mean"] == pytest.approx(np.mean(own))
 
 
 def test_the_same_numbers_whatever_the_batch(checkpoint, corpus_path, tmp_path):

@@ -66,3 +66,13 @@ def test_times_are_octaves_where_the_truth_compresses():
     idle = functional_error(settings(attack_ms=10.0), settings(threshold_db=-5.0), CHAIN, RATE)
     assert math.isnan(idle["attack_octaves"])
     assert idle["static_db"] > 5
+
+
+def test_a_gain_moved_from_the_equaliser_to_the_make_up_is_no_error():
+    """A shelf whose cutoff lies at the upper end raises everything below alike."""
+    raised = settings(low_shelf_gain_db=6.0, low_shelf_cutoff_hz=10800.0, low_shelf_q=0.707)
+    _, response = scipy.signal.sosfreqz(CHAIN.effects[0].sections(raised[0]["settings"], RATE), error_grid(RATE), fs=RATE)
+    gain_db = float((20 * np.log10(np.abs(response))).mean())
+    raised[1]["settings"].update(threshold_db=-40.0 + gain_db, makeup_gain_db=-gain_db)
+    assert gain_db > 4
+    assert functional_error(raised, settings(), CHAIN, RATE)["static_db"] < 1e-3

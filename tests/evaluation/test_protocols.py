@@ -104,6 +104,7 @@ def test_p6_predictions_at_the_models_own_ears_hardly_depend_on_the_rate(corpus)
 def test_p7_sees_a_model_that_depends_on_polarity(corpus, monkeypatch):
     changes = protocol("p7")(job(corpus)).results["changes"]
     assert changes["input_polarity"]["mr_stft"].mean < 1e-3
+    assert changes["input_polarity"]["waveform"].mean < 1e-3
     assert changes["reference_is_input"]["mr_stft"].mean < 0.1
     assert changes["input_gain_-12_db"]["mr_stft"].mean > 0.5  # an untrained model keeps the input's level
     monkeypatch.setattr(

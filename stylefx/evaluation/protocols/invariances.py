@@ -38,6 +38,8 @@ CHANGES: dict[str, tuple[str, Change, float]] = {
     "reference_polarity": ("reference turned over", lambda pair: replace(pair, reference=-pair.reference), 1.0),
 }
 IDENTITY = "reference_is_input"
+NOTE = "0 is ideal. Waveform: RMS of the difference over RMS of the output; MR-STFT alone does not see polarity."
+MEASURES = {"mr_stft": "MR-STFT", "waveform": "waveform", "eq_db": "EQ curve dB"}
 
 
 def run(job: Job) -> Report:
@@ -46,13 +48,11 @@ def run(job: Job) -> Report:
     items = [item for pairs in batches(job.corpus, refs, job.batch) for item in measure_changes(job, pairs)]
     groups = [item["group"] for item in items]
     names = [*CHANGES, IDENTITY]
-    results = {
-        n: {m: summarise([i["changes"][n][m] for i in items], groups, job.seed) for m in ("mr_stft", "eq_db")} for n in names
-    }
+    results = {n: {m: summarise([i["changes"][n][m] for i in items], groups, job.seed) for m in MEASURES} for n in names}
     scale = summarise([i["input_to_target"] for i in items], groups, job.seed)
     titles = {n: t for n, (t, _, _) in CHANGES.items()} | {IDENTITY: "reference = input"}
-    rows = [[titles[n], results[n]["mr_stft"].text(), results[n]["eq_db"].text()] for n in names]
-    rows.append(["for scale: input to target", scale.text(), ""])
+    rows = [[titles[n], *(results[n][m].text() for m in MEASURES)] for n in names]
+    rows.append(["for scale: input to target", scale.text(), "", ""])
     return Report(
         protocol="p7",
         title="Invariances",
@@ -60,14 +60,14 @@ def run(job: Job) -> Report:
         "the predicted equaliser curve up to a constant. With reference = input: distance of the output from the input.",
         setup=job.describe(refs),
         results={"changes": results, "input_to_target": scale, "items": items},
-        tables=[Table("What should not change", ["change", "MR-STFT", "EQ curve dB"], rows, "0 is ideal.")],
+        tables=[Table("What should not change", ["change", *MEASURES.values()], rows, NOTE)],
         draw=lambda path: _draw(path, titles, results, scale.mean),
         notes=["This is the bare model; stylefx transfer brings a recording to the level of the training first."],
     )
 
 
 def measure_changes(job: Job, pairs: Sequence[Pair]) -> list[dict]:
-    """One dict per pair: {"changes": {name: {"mr_stft", "eq_db"}}, "input_to_target"}."""
+    """One dict per pair: {"changes": {name: {measure: value}}, "input_to_target"}."""
     rate, chain = pairs[0].sample_rate, job.model.chain
 
     def transfer(some: Sequence[Pair]) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -79,16 +79,25 @@ def measure_changes(job: Job, pairs: Sequence[Pair]) -> list[dict]:
     items = [{"key": p.key, "group": p.group, "changes": {}, "input_to_target": s} for p, s in zip(pairs, scale, strict=True)]
     for name, (_, change, sign) in CHANGES.items():
         new_controls, new = transfer([change(p) for p in pairs])
-        distance = job.map(lambda one: mr_stft(*one), [(y, np.float32(sign) * x) for x, y in zip(outputs, new, strict=True)])
-        for i, item in enumerate(items):
-            moved = curve_change_db(chain, new_controls[i], controls[i], rate)
-            item["changes"][name] = {"mr_stft": distance[i], "eq_db": moved}
+        expected = [(y, np.float32(sign) * x) for y, x in zip(outputs, new, strict=True)]
+        _write(job, items, name, expected, [curve_change_db(chain, *c, rate) for c in zip(new_controls, controls, strict=True)])
     same, unchanged = transfer([replace(p, reference=p.input) for p in pairs])
-    distance = job.map(lambda one: mr_stft(*one), [(y, p.input) for y, p in zip(unchanged, pairs, strict=True)])
-    for i, item in enumerate(items):
-        moved = curve_change_db(chain, same[i], chain.default_controls, rate)
-        item["changes"][IDENTITY] = {"mr_stft": distance[i], "eq_db": moved}
+    expected = [(p.input, y) for y, p in zip(unchanged, pairs, strict=True)]
+    _write(job, items, IDENTITY, expected, [curve_change_db(chain, c, chain.default_controls, rate) for c in same])
     return items
+
+
+def _write(job: Job, items: Sequence[dict], name: str, signals: Sequence, moved_db: Sequence[float]) -> None:
+    """Measure (expected, found) of each item and note it under the change's name."""
+    distance, difference = job.map(lambda one: mr_stft(*one), signals), job.map(lambda one: waveform_change(*one), signals)
+    for item, *values in zip(items, distance, difference, moved_db, strict=True):
+        item["changes"][name] = dict(zip(MEASURES, values, strict=True))
+
+
+def waveform_change(expected: np.ndarray, found: np.ndarray) -> float:
+    """RMS of the difference over the RMS of what was expected."""
+    power = np.square(expected, dtype=np.float64).mean()
+    return float(np.sqrt(np.square(found - expected, dtype=np.float64).mean() / power)) if power > 0 else float("nan")
 
 
 def _draw(path: Path, titles: dict[str, str], results: dict, scale: float) -> None:

@@ -59,7 +59,7 @@ def styled_pairs(job: Job, ref) -> list[tuple[str, str, Pair]]:
     here = dict(zip(NAMES, job.map(lambda n: apply_style(audio[half], steps[n], rate), NAMES), strict=True))
     there = dict(zip(NAMES, job.map(lambda n: apply_style(audio[other_half(half)], steps[n], rate), NAMES), strict=True))
     return [
-        (source, wanted, Pair(ref.key, ref.group, half, rate, here[source], there[wanted], here[wanted]))
+        (source, wanted, Pair(ref.key, ref.source, ref.group, half, rate, here[source], there[wanted], here[wanted]))
         for source in NAMES
         for wanted in NAMES
     ]

@@ -33,8 +33,16 @@ def run(job: Job) -> Report:
         outcomes = {system.name: system(pairs) for system in job.systems}
         per_pair = [(pair, {name: done[i] for name, done in outcomes.items()}) for i, pair in enumerate(pairs)]
         items += job.map(lambda one: _measure(*one, pesq=job.pesq), per_pair)
-    results = {"systems": aggregate(items, [s.name for s in job.systems], metrics, job.seed), "items": items}
     titles = {s.name: s.title for s in job.systems}
+    results = {"systems": aggregate(items, list(titles), metrics, job.seed)}
+    tables = [_table(results["systems"], titles, metrics)]
+    sources = sorted({item["source"] for item in items})
+    if len(sources) > 1:
+        results["sources"] = {
+            s: aggregate([item for item in items if item["source"] == s], list(titles), metrics, job.seed) for s in sources
+        }
+        tables.append(_source_table(results["sources"], titles))
+    results["items"] = items
     return Report(
         protocol="p1",
         title="Paired synthetic transfer",
@@ -42,7 +50,7 @@ def run(job: Job) -> Report:
         "is measured against the true target of the processed half, levels included. Means with bootstrap 95 % intervals.",
         setup=job.describe(),
         results=results,
-        tables=[_table(results["systems"], titles, metrics)],
+        tables=tables,
         draw=lambda path: _draw(path, items, titles),
     )
 
@@ -60,7 +68,14 @@ def _measure(pair: Pair, outcomes: dict[str, Outcome], pesq: bool) -> dict:
             values[name]["pesq"] = pesq_wideband(outcome.output, pair.target, pair.sample_rate)
         if outcome.settings is not None:
             settings[name] = outcome.settings
-    return {"key": pair.key, "group": pair.group, "half": pair.half, "metrics": values, "settings": settings}
+    return {
+        "key": pair.key,
+        "source": pair.source,
+        "group": pair.group,
+        "half": pair.half,
+        "metrics": values,
+        "settings": settings,
+    }
 
 
 def aggregate(items: Sequence[dict], systems: Sequence[str], metrics: Sequence[str], seed: int) -> dict:
@@ -91,6 +106,13 @@ def _table(systems: dict, titles: dict[str, str], metrics: Sequence[str]) -> Tab
         note="Lower is better" + (", but for PESQ." if "pesq" in metrics else "."),
         brief=rows(interval=False),
     )
+
+
+def _source_table(sources: dict[str, dict], titles: dict[str, str]) -> Table:
+    """Speech and music are not alike: the share left per source, with the number of items."""
+    columns = ["system", *(f"{s} ({found['input']['mr_stft'].count})" for s, found in sources.items())]
+    rows = [[title, *(found[name]["share_left"].text() for found in sources.values())] for name, title in titles.items()]
+    return Table("Share of the input's MR-STFT distance left, by source (items)", columns, rows)
 
 
 def _draw(path: Path, items: Sequence[dict], titles: dict[str, str]) -> None:
