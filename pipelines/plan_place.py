@@ -78,7 +78,7 @@ def blocks_of_tapes(tapes: Tapes, tracks: ActivityTracks) -> list[tuple[int, int
 def place_segments(
     manifest: Manifest, tapes: Tapes, a: int, b: int, split_code: np.ndarray, line: EnergyLine
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Segments of the tapes a..b, SEGMENT (n,), and how many tapes gave none, by reason. split_code: of every tape."""
+    """Segments of the tapes a..b, SEGMENT (n,), and how many recordings gave none, by reason. split_code: of every tape."""
     segment, threshold = manifest.segment, manifest.segment.activity_threshold
     move = max(1, segment.half_frames // _MOVES_PER_HALF)
     ids = np.arange(a, b)
@@ -102,8 +102,8 @@ def place_segments(
         index[good] += 1
         order[good] = segment_hashes(tapes.hash[ids[good]], index[good])
         read[good] = draw_augmentation(manifest, order[good], split_code[ids[good]]).read_frames
-    none = index == 0
-    reasons = {TOO_SHORT: int((none & ~tried).sum()), NOT_ACTIVE: int((none & tried).sum())}
+    none, members = index == 0, np.diff(tapes.first[a : b + 1])
+    reasons = {TOO_SHORT: int(members[none & ~tried].sum()), NOT_ACTIVE: int(members[none & tried].sum())}
     segments = np.concatenate([*placed, np.empty(0, SEGMENT)])
     return _limit(segments, segment.per_recording), reasons
 

@@ -10,7 +10,8 @@ class PlanSummary:
     """Counts of one plan.
 
     ``splits``: split -> {samples, hours, shards, groups}; ``sources``: source -> {recordings, hours, samples};
-    ``rejected``: reason -> count (recordings, joined tapes or samples); ``estimate``: see ``plan_estimate``.
+    ``rejected``: reason -> count of recordings, but for "not needed": of samples beyond the hours wanted;
+    ``estimate``: see ``plan_estimate``.
     """
 
     generation: int = 0

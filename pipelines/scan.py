@@ -12,6 +12,7 @@ from pipelines.manifest import Manifest
 from pipelines.scan_catalog import CatalogWriter, PreviousRows, measured_row, sources_digest
 from pipelines.scan_pool import WorkerPool
 from pipelines.sources import Found, file_sha256, list_recordings, open_uri
+from pipelines.storage import is_remote, patiently
 from stylefx.audio import open_blocks
 from stylefx.errors import UserError
 
@@ -57,6 +58,12 @@ def scan(
         if count == 0 and skip is None:
             where = ", ".join(s.path for s in manifest.sources)
             raise UserError(f"no recording in {where}; check the paths and the include and exclude globs")
+        unreadable = sum(errors.values())
+        if unreadable > manifest.limits.max_unreadable_share * count:
+            raise UserError(
+                f"{unreadable} of {count} recordings cannot be read ({_counts(errors)}), more than limits.max_unreadable_share = "
+                f"{manifest.limits.max_unreadable_share:g} allows; repair or exclude them, or raise the limit"
+            )
         writer.publish()
     except BaseException:
         writer.discard()
@@ -64,6 +71,10 @@ def scan(
     if progress is not None:
         progress(count, hours)
     return ScanSummary(count, reused, hours, dict(errors))
+
+
+def _counts(errors: Counter) -> str:
+    return ", ".join(f"{n} {reason}" for reason, n in errors.most_common())
 
 
 def error_kind(error: str) -> str:
@@ -101,16 +112,22 @@ def measure_recording(task: tuple[Found, float]) -> dict:
     if found.size == 0:
         return measured_row(found, "", None, "empty: the file has no bytes")
     try:
-        with open_uri(found.uri) as source, open_blocks(source, name=found.path) as reader:
-            meter = RecordingMeter(reader.sample_rate, reader.channels)
-            for block in reader:
-                meter.add(block)
-                if meter.frames > limit_s * reader.sample_rate:
-                    return measured_row(
-                        found, "", None, f"too long: more than {limit_s / 3600:g} h; raise limits.recording_hours"
-                    )
-        return measured_row(found, file_sha256(found.uri), meter.measures())
+        if is_remote(found.uri):  # a server that is away is no property of the recording
+            return patiently("the source", f"give {found.path}", lambda: _measured(found, limit_s))
+        return _measured(found, limit_s)
+    except FileNotFoundError:
+        return measured_row(found, "", None, "missing: no such file")
     except UserError as error:
         return measured_row(found, "", None, f"unreadable: {error}")
     except (OSError, MemoryError, ValueError, EOFError) as error:
         return measured_row(found, "", None, f"unreadable: {type(error).__name__}: {error}")
+
+
+def _measured(found: Found, limit_s: float) -> dict:
+    with open_uri(found.uri) as source, open_blocks(source, name=found.path) as reader:
+        meter = RecordingMeter(reader.sample_rate, reader.channels)
+        for block in reader:
+            meter.add(block)
+            if meter.frames > limit_s * reader.sample_rate:
+                return measured_row(found, "", None, f"too long: more than {limit_s / 3600:g} h; raise limits.recording_hours")
+    return measured_row(found, file_sha256(found.uri), meter.measures())

@@ -8,10 +8,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any
+
+from stylefx.errors import StylefxError
 
 _AHEAD = 16  # tasks waiting per worker
 _TRIES = 2
@@ -26,7 +29,13 @@ def _work(function: Callable, pipe: Connection) -> None:
             task = pipe.recv()
         except (EOFError, KeyboardInterrupt):
             return
-        pipe.send(function(task))
+        try:
+            result = function(task)
+        except StylefxError as error:  # stops everything: it is not about this task alone
+            result = error
+        except Exception:  # noqa: BLE001 - a process boundary: the parent raises it
+            result = RuntimeError(f"a worker failed\n{traceback.format_exc()}")
+        pipe.send(result)
 
 
 class _Worker:
@@ -128,6 +137,8 @@ class WorkerPool:
             worker.process.join()
             self._lost(worker, f"crashed: the decoder died with status {worker.process.exitcode}", waiting, done)
             return
+        if isinstance(result, (StylefxError, RuntimeError)):
+            raise result
         if worker.ready:
             done[worker.job[0]], worker.job = result, None
         else:  # its clock starts now

@@ -3,10 +3,14 @@
 import os
 import time
 
+from stylefx.errors import IncompleteError
+
 
 def misbehave(task: str) -> str:
     if task == "die":
         os._exit(11)
     if task == "hang":
         time.sleep(60)
+    if task == "away":
+        raise IncompleteError("the server is away")
     return task.upper()

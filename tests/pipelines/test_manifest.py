@@ -157,3 +157,22 @@ def test_the_manifests_that_come_with_the_project_are_valid(path):
     m = load_manifest(path)
     assert m.resolved_chains
     assert all(s.licence != "unknown" and s.attribution for s in m.sources)
+
+
+def _keys(data) -> set[str]:
+    if isinstance(data, dict):
+        return set(data) | set().union(*map(_keys, data.values()), set())
+    return set().union(*map(_keys, data), set()) if isinstance(data, list) else set()
+
+
+def test_the_annotated_manifest_names_every_key_and_the_defaults():
+    path = next(p for p in MANIFESTS if p.stem == "annotated")
+    text = path.read_text()
+    schema = Manifest.model_json_schema()
+    for model in [schema, *schema["$defs"].values()]:
+        for key in model.get("properties", {}):
+            assert key in text, key
+    data, defaults = yaml.safe_load(text), Manifest.model_validate(yaml.safe_load(GOOD)).to_dict()
+    for part in ("segment", "join", "split", "limits", "shard"):
+        assert Manifest.model_validate(yaml.safe_load(GOOD) | {part: data[part]}).to_dict()[part] == defaults[part]
+    assert _keys(data) > {"half_frames", "regex", "hours"}

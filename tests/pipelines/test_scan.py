@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pyarrow.parquet as pq
 import pyloudnorm
@@ -12,10 +13,12 @@ import pytest
 import scipy.signal
 import soundfile
 
+from pipelines import scan as scan_module
 from pipelines.activity import CODE_POWER, RecordingMeter, encode_power
 from pipelines.manifest import Manifest
 from pipelines.scan import scan
 from pipelines.scan_pool import WorkerPool
+from stylefx.errors import IncompleteError, UserError
 from tests.pipelines.misbehaving import misbehave
 
 
@@ -198,3 +201,46 @@ def test_few_tasks_are_in_flight_whatever_the_collection():
         for expected in range(40):
             assert next(results)[1] == str(expected)
         assert len(taken) < 80
+
+
+def test_too_many_unreadable_recordings_stop_the_scan(nasty, tmp_path):
+    m = Manifest.model_validate(manifest(nasty).to_dict() | {"limits": {"max_unreadable_share": 0.2}})
+    with pytest.raises(UserError, match=r"4 of 9 recordings cannot be read \(3 unreadable, 1 empty\)"):
+        scan(m, tmp_path / "c.parquet", workers=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_is_away_for_a_moment_loses_no_recording(tmp_path, monkeypatch):
+    store = fsspec.filesystem("memory")
+    write(tmp_path / "a.wav", noise(1, 8000), 8000)
+    store.pipe("/flaky/a.wav", (tmp_path / "a.wav").read_bytes())
+    failures = iter([ConnectionResetError("reset"), TimeoutError("no answer")])
+    real = scan_module.open_uri
+
+    def flaky(uri):
+        for error in failures:
+            raise error
+        return real(uri)
+
+    monkeypatch.setattr(scan_module, "open_uri", flaky)
+    scan(manifest("memory://flaky"), tmp_path / "c.parquet", workers=0)
+    (row,) = pq.read_table(tmp_path / "c.parquet").to_pylist()
+    assert (row["error"], row["frames"]) == ("", 8000)
+
+
+def test_a_server_that_refuses_stops_the_scan_and_is_not_taken_for_a_bad_file(tmp_path, monkeypatch):
+    fsspec.filesystem("memory").pipe("/refusing/a.wav", b"x")
+
+    def refuse(uri):
+        raise PermissionError("access denied, key AKIAABCDEFGHIJKLMNOP")
+
+    monkeypatch.setattr(scan_module, "open_uri", refuse)
+    with pytest.raises(IncompleteError, match=r"refused to give a\.wav") as error:
+        scan(manifest("memory://refusing"), tmp_path / "c.parquet", workers=0)
+    assert "AKIA" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_that_stops_everything_comes_back_from_a_worker():
+    with WorkerPool(misbehave, 1, task_seconds=30.0) as pool, pytest.raises(IncompleteError, match="away"):
+        list(pool.map_ordered(iter([("a",), ("away",), ("b",)]), lambda t: t[0]))
