@@ -112,3 +112,22 @@ def test_weights_to_start_from_are_loaded(corpus, undisturbed, tmp_path):
 def test_the_journal_says_step_and_position(undisturbed):
     state = json.loads((undisturbed / "checkpoints/step-00000006/state.json").read_text())
     assert (state["epoch"], state["position"]) == (2, 2)  # 6 steps of 4 over 11 samples
+
+
+def test_tensorboard_has_curves_settings_audio_and_pictures(corpus, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = tmp_path / "run"
+    go(small(corpus, steps=2, logging__tensorboard=True), run)
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0, "audio": 0, "histograms": 0})
+    events.Reload()
+    tags = events.Tags()
+    assert {"train/loss", "train/learning_rate", "train/data_wait", "validation/mr_stft", "validation/input_mr_stft"} <= set(
+        tags["scalars"]
+    )
+    assert len(tags["histograms"]) == 24
+    assert "settings/1-compressor/threshold_db" in tags["histograms"]
+    threshold = events.Histograms("settings/1-compressor/threshold_db")[0].histogram_value
+    assert -80 <= threshold.min <= threshold.max <= 0
+    assert len(tags["audio"]) == 2 * 4
+    assert len(tags["images"]) == 2
