@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
 
+from pipelines.storage import patiently
 from stylefx.errors import UserError
 
 #: ``ARCHIVE!/MEMBER`` is a member of an archive
 MEMBER_MARK = "!/"
+_REQUESTS = 32
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -83,12 +87,13 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, int, int]]:
 def _list_remote(root: str, source: str) -> Iterator[tuple[str, int, int]]:
     fs, path = filesystem(root)
     base = path.rstrip("/")
-    try:
-        if not fs.exists(base):
-            raise UserError(f"source {source}: there is nothing at {root}; check the address and the credentials")
-        listing = fs.find(base, detail=True)
-    except OSError as error:
-        raise UserError(f"source {source}: cannot list {root}: {error}") from error
+
+    def find() -> dict:
+        return fs.find(base, detail=True) if fs.exists(base) else {}
+
+    listing = patiently(f"source {source}", f"list {root}", find)
+    if not listing:
+        raise UserError(f"source {source}: there is nothing at {root}; check the address and the credentials")
     for name in sorted(listing):
         info = listing[name]
         yield name[len(base) :].lstrip("/"), int(info.get("size") or 0), _mtime_ns(info)
@@ -110,7 +115,7 @@ def stat_uri(uri: str) -> tuple[int, int, str]:
     try:
         if is_url(uri):
             fs, path = filesystem(uri)
-            info = fs.info(path)
+            info = patiently("the source", f"say how large {uri} is", lambda: fs.info(path))
             return int(info.get("size") or 0), _mtime_ns(info), ""
         stat = os.stat(uri)
         return stat.st_size, stat.st_mtime_ns, ""
@@ -120,9 +125,20 @@ def stat_uri(uri: str) -> tuple[int, int, str]:
         return 0, 0, f"cannot be opened: {getattr(error, 'strerror', None) or error}"
 
 
+def stat_many(uris: Iterable[str]) -> Iterator[tuple[int, int, str]]:
+    """``stat_uri`` of each, in order; many requests to a server are under way at a time."""
+    uris = iter(uris)
+    with ThreadPoolExecutor(_REQUESTS) as pool:
+        while batch := list(itertools.islice(uris, 64 * _REQUESTS)):
+            if any(map(is_url, batch)):
+                yield from pool.map(stat_uri, batch)
+            else:
+                yield from map(stat_uri, batch)
+
+
 def open_file(uri: str) -> BinaryIO:
     """A seekable binary file."""
     if is_url(uri):
         fs, path = filesystem(uri)
-        return fs.open(path, "rb")
+        return patiently("the source", f"open {uri}", lambda: fs.open(path, "rb"))
     return open(uri, "rb")

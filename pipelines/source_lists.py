@@ -28,7 +28,7 @@ def is_list(path: str) -> bool:
     return path.lower().endswith(_SUFFIXES)
 
 
-def read_list(source: Source, root: str) -> Iterator[Row]:
+def read_list(source: Source, root: str) -> list[Row]:
     """The rows in the order of their paths, which are relative to ``root``; UserError names the line of what does not fit."""
     rows: dict[str, tuple[int, Row]] = {}
     try:
@@ -46,8 +46,7 @@ def read_list(source: Source, root: str) -> Iterator[Row]:
         raise UserError(f"source {source.name}: cannot read {source.path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"source {source.name}: {source.path} is not a text list: {error}") from error
-    for path in sorted(rows):
-        yield rows[path][1]
+    return [rows[path][1] for path in sorted(rows)]
 
 
 def _clean(path: str, where: str) -> str:

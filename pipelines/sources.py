@@ -19,7 +19,7 @@ from typing import BinaryIO
 from pipelines.manifest import Limits
 from pipelines.manifest_sources import Rule, Source
 from pipelines.source_archives import is_archive, list_members, open_member
-from pipelines.source_files import MEMBER_MARK, absolute, is_url, join_uri, list_folder, open_file, split_glob, stat_uri
+from pipelines.source_files import MEMBER_MARK, absolute, is_url, join_uri, list_folder, open_file, split_glob, stat_many
 from pipelines.source_lists import is_list, read_list
 
 #: what counts as a recording, by its name
@@ -93,8 +93,8 @@ def _entries(source: Source, limits: Limits) -> Iterator[_Entry]:
                 else:
                     yield _Entry(path, join_uri(root, path), size, mtime_ns)
     elif is_list(source.path):
-        for row in read_list(source, root):
-            size, mtime_ns, problem = stat_uri(row.uri)
+        rows = read_list(source, root)
+        for row, (size, mtime_ns, problem) in zip(rows, stat_many(row.uri for row in rows), strict=True):
             yield _Entry(row.path, row.uri, size, mtime_ns, row.columns, problem)
     elif is_archive(source.path):
         yield from _archive(absolute(source.path), "", source, limits)
