@@ -27,7 +27,15 @@ DEFAULT_SECONDS = 20.0
 _EFFECTS = ("parametric_eq", "compressor", "gain")
 _LOUDEST = 0.999
 _PLACES = 12
-_SCRIPTS = ("WORKLET", "DSP", "METERS", "CHARTS", "PLAYER", "PAGE")  # each from the file of that name in small letters
+_SCRIPTS = (
+    "WORKLET",
+    "DSP",
+    "METERS",
+    "CHARTS",
+    "PICTURES",
+    "PLAYER",
+    "PAGE",
+)  # each from the file of that name in small letters
 
 
 def write_page(
