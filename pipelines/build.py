@@ -49,12 +49,14 @@ class Options:
 
 @dataclass
 class Summary:
-    """What a build did. ``bad``: the first (key, status, reason); ``repaired``: shards that were damaged, and how."""
+    """What a build did. ``bad``: the first (key, status, reason); ``filtered``: samples that this run left out, by reason;
+    ``repaired``: shards that were damaged, and how."""
 
     tally: Tally
     rendered_shards: int = 0
     repaired: list[tuple[str, str]] = field(default_factory=list)
     bad: list[tuple[str, str, str]] = field(default_factory=list)
+    filtered: Counter = field(default_factory=Counter)
     environments: Counter = field(default_factory=Counter)
     finished: bool = False
     startup_s: float = 0.0

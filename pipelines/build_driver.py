@@ -146,6 +146,7 @@ class Driver:
         summary.worker_s += shard.wall_s
         summary.environments[shard.environment_digest] += 1
         summary.bad += [tuple(b) for b in report["bad"]][: _KEPT_REASONS - len(summary.bad)]
+        summary.filtered.update(report["filtered"])
         summary.tally.add(shard, rendered=True)
         self._limit_failures()
 

@@ -129,6 +129,8 @@ def _print_summary(summary, out: str, manifest: str) -> None:
         click.echo(f"left out:   {left_out}")
         for key, status, reason in summary.bad[:10]:
             click.echo(f"  {key}: {status}: {reason}")
+        for reason, n in summary.filtered.most_common(5):
+            click.echo(f"  {n} filtered: {reason}")
     for name, reason in summary.repaired[:10]:
         click.echo(f"repaired:   {name} ({reason})")
     if tally.rendered:

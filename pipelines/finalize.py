@@ -20,7 +20,7 @@ from stylefx.errors import IncompleteError
 def make_index(
     manifest: Manifest, generations: list[dict[str, Any]], shards: list[ShardInfo], committed: dict[str, Committed]
 ) -> dict[str, Any]:
-    """The index as plain data; a pure function of what was committed."""
+    """The index as plain data; a pure function of what was committed. IncompleteError: shards are missing, or all is empty."""
     missing = [s.name for s in shards if s.name not in committed]
     if missing:
         raise IncompleteError(
@@ -44,6 +44,11 @@ def make_index(
                 "parquet_bytes": done.parquet_bytes,
                 "parquet_sha256": done.parquet_sha256,
             }
+        )
+    if not any(n["ok"] for n in counts.values()):
+        raise IncompleteError(
+            f"none of the {sum(e['planned'] for e in entries)} samples is usable, so there is no corpus; "
+            "see why with `stylefx-pipe report`, change the manifest and build into another folder"
         )
     segment = manifest.segment
     return {

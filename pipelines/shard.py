@@ -14,6 +14,7 @@ import socket
 import time
 import uuid
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def run_task(task: ShardTask) -> dict[str, Any]:
 
 
 def make_shard(task: ShardTask) -> dict[str, Any]:
-    """Render and commit one shard; returns its sidecar, with the first failures named."""
+    """Render and commit one shard; returns its sidecar, with the first failures named and the filtered counted by reason."""
     started = time.perf_counter()
     storage = open_storage(task.out)
     manifest = _manifest(task.manifest)
@@ -98,7 +99,8 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
         temporary.unlink(missing_ok=True)
     journal.leave()
     bad = [(r["key"], r["status"], r["reason"]) for r in rows if r["status"] in (STATUS_FAILED, STATUS_QUARANTINED)]
-    return {**sidecar, "bad": bad[:_REPORTED]}
+    filtered = Counter(r["reason"] for r in rows if r["status"] == STATUS_FILTERED)
+    return {**sidecar, "bad": bad[:_REPORTED], "filtered": dict(filtered)}
 
 
 @functools.lru_cache(maxsize=2)

@@ -224,6 +224,28 @@ def test_a_generation_that_was_interrupted_is_finished_by_the_same_command(tmp_p
         run_build(manifest, executor="direct", grow=True)
 
 
+def turned_down(probability: float) -> dict:
+    """Changes of a manifest: clips turned down so far that they count as silent."""
+    quiet = [{"step": "scale", "gain_db": {"constant": -100, "probability": probability}}, {"step": "normalise"}]
+    return {"chains": {"clean": quiet}, "selection": {"hours": 0.02}}
+
+
+def test_what_is_filtered_is_counted_by_reason_and_limited(sources, tmp_path):
+    summary = run_build(manifest_for(sources, tmp_path / "c", **turned_down(0.5)), executor="direct")
+    assert summary.finished
+    assert summary.filtered == {"silent": summary.tally.counts["filtered"]}
+    assert 0 < summary.tally.counts["filtered"] < summary.tally.samples
+    strict = manifest_for(sources, tmp_path / "c", limits={"max_filtered_share": 0.01}, **turned_down(0.5))
+    with pytest.raises(IncompleteError, match=r"samples were filtered, more than limits.max_filtered_share = 0.01"):
+        run_build(strict, executor="direct")
+
+
+def test_a_corpus_without_a_usable_sample_is_none(sources, tmp_path):
+    with pytest.raises(IncompleteError, match=r"none of the .* samples is usable"):
+        run_build(manifest_for(sources, tmp_path / "c", **turned_down(1.0)), executor="direct")
+    assert not (tmp_path / "c/index.json").exists()
+
+
 @pytest.mark.parametrize("audio_format", ["flac16", "flac24", "pcm16", "float32"])
 @pytest.mark.parametrize(("store", "branches"), [("pair", 2), ("dry", 1), ("both", 3)])
 def test_every_format_and_store_reads_back(sources, tmp_path, audio_format, store, branches):
