@@ -48,6 +48,7 @@ class BaseEncoder(Encoder):
     """
 
     name = "base"
+    memory_copies = 32
     branches = ("map", "averages", "envelope")
 
     def __init__(

@@ -18,6 +18,8 @@ class Encoder(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    #: peak memory of a training step, effects and loss included, in copies of the batch's input audio (measured on a CPU)
+    memory_copies: ClassVar[float]
     embedding_size: int
 
     @abstractmethod

@@ -21,6 +21,7 @@ class PaperB2Encoder(Encoder):
     """
 
     name = "paper-b2"
+    memory_copies = 1700
     embedding_size = 1024
 
     def __init__(self) -> None:

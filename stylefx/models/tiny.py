@@ -17,6 +17,7 @@ class TinyEncoder(Encoder):
     """
 
     name = "tiny"
+    memory_copies = 26
 
     def __init__(self, embedding_size: int = 256, num_bands: int = 80, width: int = 24):
         super().__init__()

@@ -29,10 +29,9 @@ def summary(config: TrainingConfig) -> str:
     parameters = sum(p.numel() for p in trainable(model).values())
     item_s = data.frames / rate
     seconds = config.global_batch * item_s
-    audio_bytes = micro * data.channels * data.frames * 4
+    audio_bytes = micro * data.channels * data.half_frames * 4
     state = parameters * 4 * (4 + (config.optimiser.ema_decay is not None))
-    # measured on the CPU: about 18 copies of the audio at the peak of the loss and the effects, read-ahead aside
-    peak = state + audio_bytes * (18 + 3 * config.data.ahead)
+    peak = state + audio_bytes * (model.encoder.memory_copies + 3 * config.data.ahead)
     samples = config.steps * config.global_batch
     epochs = f"{samples / data.order.total:.1f} epochs, " if corpora else f"{samples} items, "
     lines = [
@@ -45,6 +44,6 @@ def summary(config: TrainingConfig) -> str:
         f"step: {config.global_batch} items x {item_s:.2f} s = {seconds:.1f} s of audio; {world} process(es) x {passes} "
         f"forward passes of {micro}",
         f"run: {config.steps} steps = {epochs}{config.steps * seconds / 3600:.1f} h of audio",
-        f"memory per process: about {_size(peak)}B (estimate: weights, Adam, audio, activations of effects and loss)",
+        f"memory per process: about {_size(peak)}B (estimate: weights, Adam, read-ahead, activations), the interpreter aside",
     ]
     return "\n".join(lines)
