@@ -6,15 +6,21 @@ and total size, count and compression ratio are limited before anything is unpac
 
 from __future__ import annotations
 
+import bz2
+import errno
 import functools
+import gzip
 import io
 import json
+import lzma
 import math
 import os
 import shutil
+import struct
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +36,11 @@ from stylefx.keyed import hex_digest
 MAX_MEMBERS = 10_000_000
 _TARS, _PACKED, _ZIPS = (".tar",), (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"), (".zip",)
 _MAX_JSON = 1 << 20
+#: what the readers of archives raise for bytes that are not what they should be
+_DAMAGE = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+    EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError,
+)  # fmt: skip
 _CHUNK = 1 << 20
 
 
@@ -65,10 +76,8 @@ def open_member(uri: str, name: str) -> Iterator[BinaryIO]:
             yield io.BufferedReader(_Window(file, member.offset, member.size))
             return
         with zipfile.ZipFile(file) as archive:
-            try:
+            with _explained(f"{uri}{MEMBER_MARK}{name}"):
                 data = archive.read(name)
-            except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
-                raise UserError(f"{uri}{MEMBER_MARK}{name} cannot be unpacked: {error}") from error
         yield io.BytesIO(data)
 
 
@@ -103,13 +112,22 @@ class _Window(io.RawIOBase):
 def _index(uri: str, source: str, max_gb: float, max_ratio: float) -> dict[str, Member]:
     where = f"source {source}: {uri}" if source else uri
     try:
-        with open_file(_plain_tar(uri, max_gb, max_ratio)) as file:
+        with _explained(where), open_file(_plain_tar(uri, max_gb, max_ratio)) as file:
             read = _index_zip if uri.lower().endswith(_ZIPS) else _index_tar
             return read(file, where, max_gb, max_ratio)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise UserError(f"{where} is damaged or no archive: {error}") from error
     except OSError as error:
         raise UserError(f"{where} cannot be read: {error.strerror or error}") from error
+
+
+@contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """One sentence for damaged archives. An OSError is damage where it is no system's: a decompressor's or a wild seek's."""
+    try:
+        yield
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        raise UserError(f"{where} is damaged or no archive: {error}") from error
 
 
 def _index_tar(file: BinaryIO, where: str, max_gb: float, max_ratio: float) -> dict[str, Member]:
@@ -205,15 +223,11 @@ def _plain_tar(uri: str, max_gb: float, max_ratio: float) -> str:
 
 
 def _decompress(uri: str, target: Path, max_bytes: float) -> None:
-    import bz2
-    import gzip
-    import lzma
-
     lower = uri.lower()
     opener = gzip.open if lower.endswith(("gz", "tgz")) else bz2.open if lower.endswith("bz2") else lzma.open
     handle, part = tempfile.mkstemp(dir=target.parent, suffix=".part")
     try:
-        with open_file(uri) as packed, opener(packed, "rb") as unpacked, os.fdopen(handle, "wb") as out:
+        with _explained(uri), open_file(uri) as packed, opener(packed, "rb") as unpacked, os.fdopen(handle, "wb") as out:
             written = 0
             while block := unpacked.read(_CHUNK):
                 written += len(block)
@@ -225,8 +239,6 @@ def _decompress(uri: str, target: Path, max_bytes: float) -> None:
                     raise UserError(f"the disk of {target.parent} is full; set STYLEFX_CACHE to a larger one")
                 out.write(block)
         os.replace(part, target)
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise UserError(f"{uri} is damaged: {error}") from error
     finally:
         if os.path.exists(part):
             os.unlink(part)

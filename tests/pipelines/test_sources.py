@@ -288,3 +288,19 @@ def test_sources_of_one_scope_share_their_groups(folder):
     a, b = ({"name": n, "path": str(folder), "group": {"parent": 1, "scope": "speakers"}} for n in "ab")
     groups = [f.group for f in list_recordings([Source.model_validate(s) for s in (a, b)], Limits())]
     assert set(groups) == {"speakers/one", "speakers/two", "speakers/ben"}
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip", "tar.gz", "tar.xz", "tar.bz2"])
+@pytest.mark.parametrize("seed", range(24))
+def test_a_corrupted_archive_gives_audio_or_one_sentence(folder, tmp_path, kind, seed):
+    whole = tmp_path / f"x.{kind}"
+    _ = pack_zip(folder, whole) if kind == "zip" else pack_tar(folder, whole, "w" if kind == "tar" else f"w:{kind[4:]}")
+    data, rng = bytearray(whole.read_bytes()), np.random.default_rng(seed)
+    for at in rng.integers(0, len(data), 1 + seed % 5):
+        near_an_end = seed % 3 == 0
+        data[at % 600 - 300 if near_an_end else at] ^= 1 << rng.integers(0, 8)
+    whole.write_bytes(data)
+    with contextlib.suppress(UserError):
+        for item in found(path=str(whole)):
+            with contextlib.suppress(UserError), open_uri(item.uri) as source:
+                read_audio(source, name=item.uri)
