@@ -7,6 +7,7 @@ a second call goes on where the first one stopped.
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import subprocess
 import sys
@@ -61,24 +62,39 @@ def own_manifest(folder: Path) -> Path:
     return path
 
 
-def held_out_recordings(corpus: Path) -> tuple[Path, Path]:
-    """An input and a reference from the test split: the longest recording, and the longest one of another group."""
+def held_out(corpus: Path) -> tuple[Path, str]:
+    """From the test split: the key of the sample with the strongest production, whose target is the reference, and the longest
+    other recording of the same group (the same one, where the group has no other)."""
+    from pipelines.corpus_view import CorpusView
     from pipelines.plan import plan_overview, read_shard
 
+    view = CorpusView(str(corpus))
+    test = [r for r in view.rows() if r["split"] == "test" and r["status"] == "ok"]
+    if not test:
+        stop("the test split of the corpus is empty", 1)
+    reference = max(test, key=lambda r: (_strength(json.loads(r["settings"])["target"]), r["key"]))
+    heard = {part["recording"] for part in view.document(reference)["parts"]}
     plan = sorted(corpus.glob("plan-*.parquet"))[-1]
-    found: dict[str, tuple[float, str, Path]] = {}
+    found: dict[str, tuple[bool, float, str]] = {}
     for shard in plan_overview(plan):
         for sample in read_shard(plan, shard.number) if shard.split == "test" else []:
-            for part in sample.parts:
+            for part in sample.parts if sample.group == reference["group"] else []:
                 seconds = (part.start_frame + part.num_frames) / part.sample_rate
-                entry = (seconds, sample.group, Path(part.uri.removeprefix("file://")))
+                entry = (part.recording not in heard, seconds, part.uri.removeprefix("file://"))
                 found[part.recording] = max(found.get(part.recording, entry), entry)
-    ordered = sorted(found.values(), key=lambda f: (-f[0], str(f[2])))
-    if not ordered:
-        stop("the test split of the corpus is empty", 1)
-    reference = ordered[0]
-    others = [f for f in ordered if f[1] != reference[1]] or ordered[1:] or ordered
-    return others[0][2], reference[2]
+    return Path(max(found.values())[2]), reference["key"]
+
+
+def _strength(steps: list[dict]) -> float:
+    """How much a chain does to the sound: dB of equaliser gain, and of gain reduction at full scale."""
+    total = 0.0
+    for step in steps:
+        values = step.get("settings", {})
+        if step.get("effect") == "parametric_eq":
+            total += sum(abs(v) for k, v in values.items() if k.endswith("_gain_db"))
+        elif step.get("effect") == "compressor":
+            total += -values["threshold_db"] * (1 - 1 / values["ratio"])
+    return total
 
 
 def main() -> None:
@@ -105,18 +121,22 @@ def main() -> None:
     seconds["train"] = step("training", *train)
     figures = run / "evaluation.json"
     seconds["evaluate"] = step("held-out groups", stylefx, "evaluate", run, corpus, "--split", "test", "--json", figures)
-    source, reference = held_out_recordings(corpus)
-    transferred, picture = run / "transferred.wav", run / "transfer.png"
-    seconds["transfer"] = step(
-        "style transfer", stylefx, "transfer", source, reference, "-o", transferred, "--model", run, "--figure", picture
-    )
+    source, key = held_out(corpus)
+    style = run / "reference"
+    step("a held-out production as the reference", pipe, "inspect", corpus, key, "--wav", style)
+    reference = style / f"{key}.b.target.wav"
+    transferred, picture, page = run / "transferred.wav", run / "transfer.png", run / "transfer.html"
+    outputs = ["-o", transferred, "--figure", picture, "--page", page]
+    seconds["transfer"] = step("style transfer", stylefx, "transfer", source, reference, *outputs, "--model", run)
 
     print("\n== done")
     print("  ".join(f"{name} {value:.0f} s" for name, value in seconds.items()), f" in all {time.monotonic() - started:.0f} s")
     print(f"corpus       {corpus}/  (look: stylefx-pipe inspect {corpus}; stylefx-pipe report {corpus})")
     print(f"model        {run}/  (curves: {run}/curves.png; tensorboard --logdir {run})")
     print(f"figures      {figures}")
-    print(f"input        {source}\nreference    {reference}\noutput       {transferred}\npicture      {picture}")
+    print(
+        f"input        {source}\nreference    {reference}\noutput       {transferred}\npicture      {picture}\nlisten       {page}"
+    )
 
 
 if __name__ == "__main__":
