@@ -68,10 +68,13 @@ class DifferentiableChain(nn.Module):
         """audio (items, channels, n), float32 or float64; controls (items, num_controls) in [0, 1]; same shape out."""
         return self._render(audio, self.settings(controls), sample_rate, in_range=True)
 
-    def render(self, audio: Tensor, settings: Sequence[Mapping[str, Any]], sample_rate: float) -> Tensor:
+    def render(self, audio: Tensor, settings: Sequence[Mapping[str, Any]], sample_rate: float, in_range: bool = False) -> Tensor:
         """Like ``forward`` with physical values, which may lie outside the ranges: per effect ``{parameter: (items,)}``,
-        or the plain form ``{"effect": name, "settings": {...}, "mix": ..., "bypass": ...}`` for all items alike."""
-        return self._render(audio, settings, sample_rate, in_range=False)
+        or the plain form ``{"effect": name, "settings": {...}, "mix": ..., "bypass": ...}`` for all items alike.
+
+        ``in_range`` promises that they do not: then filters on a GPU need not read back how long they ring, and the host
+        never waits for the device."""
+        return self._render(audio, settings, sample_rate, in_range)
 
     def _render(self, audio: Tensor, settings: Sequence[Mapping[str, Any]], sample_rate: float, in_range: bool) -> Tensor:
         if audio.ndim != 3:

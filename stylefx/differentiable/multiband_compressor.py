@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from stylefx.differentiable.compressor import CompressorTwin
-from stylefx.differentiable.operators.filtering import filter_sections, worst_padding
+from stylefx.differentiable.operators.filtering import filter_sections, in_frequency_domain, worst_padding
+from stylefx.differentiable.operators.scans import state_dtype
 from stylefx.differentiable.operators.sections import warped_sections
 from stylefx.differentiable.registry import Twin, twin_of
 from stylefx.effects.crossover import BUTTERWORTH_Q
@@ -25,13 +26,16 @@ class MultibandCompressorTwin(Twin):
         compressor = CompressorTwin(self.effect.compressor, self.method)
         crossovers = [settings[f"crossover{i + 1}_hz"] for i in range(self.effect.num_bands - 1)]
         worst = (lambda: self._worst(sample_rate)) if in_range else None
-        total = None
+        dtype = audio.dtype
+        if in_frequency_domain(audio, self.method):
+            # The rounding of a single-precision FFT is that of the loudest band, and make-up may lift it in a quiet one.
+            audio = audio.to(state_dtype(audio.device))
+        total = torch.zeros_like(audio)
         for band in range(self.effect.num_bands):
             split = filter_sections(audio, _band_sections(crossovers, band, sample_rate), self.method, worst)
             own = {p.name: settings[f"band{band + 1}_{p.name}"] for p in self.effect.compressor.parameters}
-            compressed = compressor.render(split, own, sample_rate, in_range)
-            total = compressed if total is None else total + compressed
-        return total
+            total = total + compressor.render(split, own, sample_rate, in_range)
+        return total.to(dtype)
 
     def _worst(self, sample_rate: float) -> int:
         lowest = min(p.minimum for p in self.effect.parameters if p.name.startswith("crossover"))

@@ -18,13 +18,18 @@ def _is_stereo(effect: str, audio: Tensor) -> bool:
     return audio.shape[1] == 2
 
 
+def _unchanged(audio: Tensor, value: Tensor) -> Tensor:
+    """A copy that depends on the value by nothing: its gradient is then 0, not missing."""
+    return audio + 0.0 * value.to(audio.dtype)[:, None, None]
+
+
 @twin_of("stereo_width")
 class StereoWidthTwin(Twin):
     """``stylefx.effects.stereo``: M + width S and M - width S."""
 
     def render(self, audio: Tensor, settings: Mapping[str, Tensor], sample_rate: float, in_range: bool) -> Tensor:
         if not _is_stereo("stereo_width", audio):
-            return audio.clone()
+            return _unchanged(audio, settings["width"])
         same, other = (0.5 * (1.0 + sign * settings["width"]).to(audio.dtype)[:, None, None] for sign in (1.0, -1.0))
         return same * audio + other * audio.flip(1)
 
@@ -35,7 +40,7 @@ class PanTwin(Twin):
 
     def render(self, audio: Tensor, settings: Mapping[str, Tensor], sample_rate: float, in_range: bool) -> Tensor:
         if not _is_stereo("pan", audio):
-            return audio.clone()
+            return _unchanged(audio, settings["pan"])
         theta = (settings["pan"] + 1.0) * (math.pi / 4.0)
         gains = math.sqrt(2.0) * torch.stack([torch.cos(theta), torch.sin(theta)], -1)
         return audio * gains.to(audio.dtype)[:, :, None]

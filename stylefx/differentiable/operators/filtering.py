@@ -21,13 +21,18 @@ def filter_sections(audio: Tensor, sections: Tensor, method: str, worst: Callabl
 
     ``worst`` promises a bound of ``padding``: to read the poles would make the host wait for the device, and a tracer stop.
     """
-    if method == "recursive" or (method == "auto" and audio.device.type == "cpu"):
+    if not in_frequency_domain(audio, method):
         return biquads(audio, digital_coefficients(sections))
     free = audio.device.type == "cpu" and not torch.compiler.is_compiling()
     zeros = padding(sections) if free or worst is None else worst()
     if zeros > max(MAX_PADDING, audio.shape[-1]):
         return biquads(audio, digital_coefficients(sections))
     return filter_spectrum(audio, sections, fft_length(audio.shape[-1] + zeros))
+
+
+def in_frequency_domain(audio: Tensor, method: str) -> bool:
+    """Whether this method filters by FFTs on this device, where they are not too long."""
+    return method == "frequency" or (method == "auto" and audio.device.type != "cpu")
 
 
 def padding(sections: Tensor) -> int:

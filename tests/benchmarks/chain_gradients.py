@@ -1,0 +1,100 @@
+"""Equaliser and compressor, forward and backward, on the CPU: time, memory and errors, ours beside three peers.
+
+    python -m tests.benchmarks.chain_gradients [--items 16] [--samples 131072] [--rounds 7] [--threads 2]
+
+Time: medians of rounds in which every peer runs once. Memory: growth of the peak resident set over one forward and
+backward, each peer in a process of its own. Errors: against a sample loop in float64 and autograd through it, on shorter
+signals; "one time constant" has release = attack, which is all that some peers can do.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import torch
+
+from tests.benchmarks.gradient_peers import BANDS, PEERS, RATE, draw, gradients
+from tests.differentiable.reference import eq_sections, loop_dynamics, loop_filter, relative, worst_parameter
+
+ERROR_ITEMS, ERROR_SAMPLES = 8, 3000
+
+
+def reference(audio, values, rate):
+    return loop_dynamics(loop_filter(audio.double(), eq_sections(BANDS, values, rate)), values, rate)
+
+
+def errors(name: str, one_time_constant: bool) -> tuple[float, float, float]:
+    """Of the output in dB, and relative, of the gradients of the audio and of the worst parameter."""
+    audio, values = draw(ERROR_ITEMS, ERROR_SAMPLES, seed=5, one_time_constant=one_time_constant)
+    upstream = torch.randn(audio.shape, generator=torch.Generator().manual_seed(1))
+    truth = gradients(reference, audio.double(), values, upstream.double())
+    ours = gradients(PEERS[name], audio, values, upstream)
+    decibels = 20 * torch.log10(torch.tensor(relative(ours[0], truth[0]))).item()
+    return decibels, relative(ours[1], truth[1]), worst_parameter(ours[2:], truth[2:])
+
+
+def peak_kib() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1])
+    raise RuntimeError("this system does not report the peak of the resident set")
+
+
+def measure_memory(name: str, items: int, samples: int) -> float:
+    """Growth of the peak in MiB; run in a fresh process."""
+    audio, values = draw(items, samples)
+    upstream = torch.randn(audio.shape)
+    gradients(PEERS[name], audio[:2, :, :4096].contiguous(), {k: v[:2] for k, v in values.items()}, upstream[:2, :, :4096])
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from here
+    before = peak_kib()
+    gradients(PEERS[name], audio, values, upstream)
+    return (peak_kib() - before) / 1024
+
+
+def memory(name: str, items: int, samples: int, threads: int) -> str:
+    code = (
+        f"import torch; torch.set_num_threads({threads})\n"
+        f"from tests.benchmarks.chain_gradients import measure_memory\n"
+        f"print(measure_memory({name!r}, {items}, {samples}))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    return f"{float(run.stdout.split()[-1]):.0f}" if run.returncode == 0 else "n/a"
+
+
+@click.command()
+@click.option("--items", default=16)
+@click.option("--samples", default=131072)
+@click.option("--rounds", default=7, help="at least 5 for figures worth quoting")
+@click.option("--threads", default=2)
+def main(items: int, samples: int, rounds: int, threads: int) -> None:
+    torch.set_num_threads(threads)
+    audio, values = draw(items, samples)
+    upstream = torch.randn(audio.shape)
+    times: dict[str, list[float]] = {name: [] for name in PEERS}
+    for turn in range(rounds + 1):
+        for name, peer in PEERS.items():
+            start = time.perf_counter()
+            gradients(peer, audio, values, upstream)
+            if turn > 0:  # the first compiles and warms up
+                times[name].append(time.perf_counter() - start)
+    machine = f"{platform.machine()}, torch {torch.__version__}"
+    click.echo(f"{items} x {samples} float32, {RATE} Hz, {threads} threads, {rounds} rounds; {machine}")
+    click.echo(f"errors on {ERROR_ITEMS} x {ERROR_SAMPLES}, relative to float64: general / one time constant\n")
+    click.echo("| chain | ms | x ours | MiB | output dB | gradient of audio | worst parameter |\n|---|---|---|---|---|---|---|")
+    base = statistics.median(times["stylefx"])
+    for name in PEERS:
+        median = statistics.median(times[name])
+        general, single = errors(name, False), errors(name, True)
+        accuracy = f"{general[0]:.0f} / {single[0]:.0f} | {general[1]:.1e} / {single[1]:.1e} | {general[2]:.1e} / {single[2]:.1e}"
+        mib = memory(name, items, samples, threads)
+        click.echo(f"| {name} | {median * 1e3:.0f} | {median / base:.1f} | {mib} | {accuracy} |")
+
+
+if __name__ == "__main__":
+    main()
