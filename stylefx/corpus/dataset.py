@@ -140,6 +140,8 @@ class TrainingSet:
     def prefetch(self, position: int) -> None:
         """Ask remote stores for the shards of the position's window and of the one after it."""
         for number, order in enumerate(self.order.orders):
+            if self.corpora[number].store.limit_bytes is None:
+                continue
             local = self.order.local_position(number, position)
             epoch, window = order.window_of(local)
             for e, w in ((epoch, window), order.next_window(epoch, window)):

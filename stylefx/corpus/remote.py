@@ -85,7 +85,7 @@ class RemoteStore:
         """Start fetching in the background; what goes wrong there is met again, and raised, by ``path``."""
         with self._lock:
             new = [f for f in files if f[0] not in self._asked]
-            self._asked = {f[0] for f in files} | (self._asked if len(self._asked) < 4096 else set())
+            self._asked = {f[0] for f in files}
         for name, sha256 in new:
             self._pool.submit(self.path, name, sha256)
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from stylefx.errors import UserError
 from stylefx.training import trainer as trainer_module
 from stylefx.training.interrupt import Interrupted
+from tests.corpus.make_corpus import sample_members, write_shard
 from tests.training.conftest import go, losses, small
 
 
@@ -119,6 +122,22 @@ def test_another_corpus_under_the_same_name_is_refused(corpus, undisturbed, tmp_
             go(small(corpus), undisturbed, resume=True)
     finally:
         index.write_text(text)
+
+
+def test_a_corpus_that_grew_is_read_as_it_was_when_the_run_began(corpus, tmp_path):
+    grown = shutil.copytree(corpus, tmp_path / "c")
+    go(small(grown), tmp_path / "whole")
+    go(small(grown), tmp_path / "run")
+    index = json.loads((grown / "index.json").read_text())
+    rng = np.random.default_rng(9)
+    samples = [(f"new-{i:016x}-00000", sample_members(rng, "new", 20000, 24000, 1, True, "flac")) for i in range(3)]
+    index["shards"].append(write_shard(grown, "train/train-000009", samples) | {"generation": 1})
+    index["generations"].append({"number": 1, "digest": "digest-1"})
+    (grown / "index.json").write_text(json.dumps(index))
+    (tmp_path / "run/checkpoints/last.json").write_text(json.dumps({"checkpoint": "step-00000004"}))
+    go(small(grown), tmp_path / "run", resume=True)
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+    assert any("14 training samples" in line for line in go(small(grown, steps=1), tmp_path / "new"))
 
 
 def test_a_second_start_does_not_overwrite_a_run(corpus, undisturbed):
