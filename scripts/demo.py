@@ -134,9 +134,8 @@ def main() -> None:
     print(f"corpus       {corpus}/  (look: stylefx-pipe inspect {corpus}; stylefx-pipe report {corpus})")
     print(f"model        {run}/  (curves: {run}/curves.png; tensorboard --logdir {run})")
     print(f"figures      {figures}")
-    print(
-        f"input        {source}\nreference    {reference}\noutput       {transferred}\npicture      {picture}\nlisten       {page}"
-    )
+    print(f"input        {source}\nreference    {reference}\noutput       {transferred}")
+    print(f"look, listen {picture}  {page}")
 
 
 if __name__ == "__main__":
