@@ -25,8 +25,8 @@ from stylefx.audio.engines.vocoder_onsets import find_onsets
 from stylefx.audio.resampling import resample
 
 WINDOW_S = 0.096
-OVERLAP = 4
-HELD_AFTER = 0.25  # of the window: how long after an attack its bins stay in unscaled time
+OVERLAP = 3  # hann squared adds up to a constant from three on; more was not nearer to the truth
+HELD_AFTER = 0.25  # of the window: how long after an attack its bins stay in unscaled time when stretching
 RISE = 4.0  # of a bin's power at an attack, from which it belongs to it
 _CHUNK_FRAMES = 32
 
@@ -53,7 +53,7 @@ def scale_time(audio: np.ndarray, sample_rate: float, factor: float, out_frames:
     size = OVERLAP * hop
     window = np.hanning(size + 1)[:size].astype(np.float32)
     synthesis = window * np.float32(1.0 / (0.375 * OVERLAP))  # hann**2 adds up to 0.375 x overlap
-    first = 1 - OVERLAP // 2  # the first frame that reaches the output
+    first = -((OVERLAP - 1) // 2)  # the first frame that reaches the output
     centres = np.arange(first, math.ceil((out_frames + size // 2) / hop)) * hop
     places = np.rint(centres / factor).astype(np.int64)
     attacks = _Attacks(audio, sample_rate, factor, centres, window)
@@ -92,7 +92,9 @@ class _Attacks:
         targets = onsets * factor
         nearest = np.searchsorted(0.5 * (targets[1:] + targets[:-1]), centres)
         distance = centres - targets[nearest]
-        seen = (distance > -0.5 * size) & (distance <= HELD_AFTER * size)
+        coming = 0.5 * max(1.0, factor)  # ahead of this no analysis sees the attack, stretched or not
+        held = 0.5 * factor if factor < 1.0 else HELD_AFTER  # shortened, the attack would come too early until it is out of sight
+        seen = (distance > -coming * size) & (distance <= held * size)
         self.which[seen] = nearest[seen]
         self._places = np.rint(distance + onsets[nearest]).astype(np.int64)
 
