@@ -170,6 +170,8 @@ class Manifest(Model):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"two sources are called {twice[0]!r}; names are part of every sample's identity, make them differ")
+        if self.selection.balance == "natural" and len({s.weight for s in self.sources}) > 1:
+            raise ValueError("the sources' weights count only with selection.balance: weight; add it, or remove the weights")
         return self
 
     @property

@@ -57,6 +57,7 @@ def load(tmp_path: Path, text: str, overrides=()) -> Manifest:
         ("- 1\n- 2", "a manifest is a mapping"),
         ("", "a manifest is a mapping"),
         (GOOD + "  - {name: speech, path: b}", "two sources are called 'speech'"),
+        (GOOD + "  - {name: more, path: b, weight: 2}", "weights count only with selection.balance: weight"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_the_near_miss(tmp_path, text, message):

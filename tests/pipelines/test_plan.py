@@ -233,7 +233,8 @@ def test_a_source_can_go_into_one_split_as_a_whole(tmp_path):
 
 
 def two_sources(**changes) -> tuple[Manifest, list[dict]]:
-    sources = [{"name": "s", "path": "/a", "weight": 1.0}, {"name": "t", "path": "/b", "weight": 3.0}]
+    weight = 3.0 if "balance" in changes.get("selection", {}) else 1.0
+    sources = [{"name": "s", "path": "/a"}, {"name": "t", "path": "/b", "weight": weight}]
     many = [recording(f"{i}.wav", 10.0, source="s", group=str(i % 5)) for i in range(40)]
     many += [recording(f"{i}.wav", 10.0, source="t", group=str(i % 5)) for i in range(20)]
     return manifest(sources=sources, **changes), many
