@@ -77,6 +77,7 @@ class BaseEncoder(Encoder):
             self.from_map = nn.Linear(2 * (7 * width // 8 * 8) * rows, embedding_size)
         if "averages" in use:
             self.from_averages = nn.Sequential(nn.Linear(self.map.average_size, 512), nn.ReLU(), nn.Linear(512, embedding_size))
+            self.direct = nn.Linear(self.map.average_size, embedding_size)
         if "envelope" in use:
             self.envelope = Envelope(64)
             self.from_envelope = nn.Linear(128, embedding_size)
@@ -91,7 +92,7 @@ class BaseEncoder(Encoder):
             x = self.convolutions(picture)
             parts.append(self.from_map(pool_time(x.mean(dim=2, keepdim=True) if self.pool_frequency else x)))
         if "averages" in self.use:
-            parts.append(self.from_averages(averages))
+            parts += [self.from_averages(averages), self.direct(averages)]
         if "envelope" in self.use:
             with torch.autocast(audio.device.type, enabled=False):
                 blocks = torch.stack(self.map.dynamics.blocks(audio.float().mean(dim=1), sample_rate), dim=1)

@@ -66,7 +66,7 @@ class PaperStep(nn.Module):
         super().__init__()
         chain = deepafx_st_chain()
         self.rate, self.encoder = rate, PaperB2Encoder()
-        self.controller = Controller(1024, chain.default_controls, 256, difference=False)
+        self.controller = Controller(1024, chain.default_controls, 256, difference=False, shortcut=False)
         self.maps = DifferentiableChain(chain)
         self.spectral = auraloss.freq.MultiResolutionSTFTLoss(
             fft_sizes=FFT_SIZES, hop_sizes=[n // 2 for n in FFT_SIZES], win_lengths=FFT_SIZES,
