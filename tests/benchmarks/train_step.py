@@ -37,7 +37,7 @@ class Ours:
 
     def __init__(self, encoder: str, device: torch.device):
         chain = resolve_chain("deepafx-st")
-        config = {"chain": chain.to_dict(), "sample_rate": RATE, "encoder": {"name": encoder}, "controller": {"hidden": 512}}
+        config = {"chain": chain.to_dict(), "sample_rate": RATE, "encoder": {"name": encoder}}
         self.model = build_model(config).to(device)
         objective = Objective(100.0).to(device)
         self.controls = self.model.predict
