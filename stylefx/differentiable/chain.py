@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stylefx.differentiable.operators.forms import full_precision
 from stylefx.differentiable.operators.scans import state_dtype
 from stylefx.differentiable.registry import make_twin
 from stylefx.effects.chain import EffectChain
@@ -86,8 +87,7 @@ class DifferentiableChain(nn.Module):
         # Elsewhere the look would make the host wait for the device.
         if audio.device.type == "cpu" and not torch.compiler.is_compiling() and not math.isfinite(audio.detach().sum()):
             raise UserError("audio contains NaN or infinite samples; repair or drop the recording")
-        # Rounding to half precision would cost more than the effects' whole error budget.
-        with torch.autocast(audio.device.type, enabled=False):
+        with full_precision(audio):
             for twin, slot, entry in zip(self._twins, self.chain.slots, settings, strict=True):
                 mix, bypass = slot.mix, slot.bypass
                 if isinstance(entry.get("settings"), Mapping):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from stylefx.differentiable.operators.forms import full_precision
 from stylefx.differentiable.operators.spectral_distance import spectral_distance
 from stylefx.errors import UserError
 
@@ -47,7 +48,7 @@ class MultiResolutionSTFTLoss(nn.Module):
             raise UserError(
                 f"the loss needs more than {max(self.fft_sizes) // 2} samples for its largest FFT, got {output.shape[-1]}"
             )
-        with torch.autocast(output.device.type, enabled=False):
+        with full_precision(output):
             windows = [self._window(size, output) for size in self.fft_sizes]
             return _reduced(spectral_distance(output, target, windows, self.linear_weight, self.log_weight), self.reduction)
 

@@ -32,14 +32,14 @@ class MultibandCompressorTwin(Twin):
             audio = audio.to(state_dtype(audio.device))
         total = torch.zeros_like(audio)
         for band in range(self.effect.num_bands):
-            split = filter_sections(audio, _band_sections(crossovers, band, sample_rate), self.method, worst)
+            split = filter_sections(audio, _band_sections(crossovers, band, sample_rate), self.method, worst, reach=2)
             own = {p.name: settings[f"band{band + 1}_{p.name}"] for p in self.effect.compressor.parameters}
             total = total + compressor.render(split, own, sample_rate, in_range)
         return total.to(dtype)
 
     def _worst(self, sample_rate: float) -> int:
         lowest = min(p.minimum for p in self.effect.parameters if p.name.startswith("crossover"))
-        return worst_padding([("low_pass", 0.0, lowest, BUTTERWORTH_Q)], sample_rate) * 2  # two sections with the same poles
+        return worst_padding([("low_pass", 0.0, lowest, BUTTERWORTH_Q)], sample_rate)
 
 
 def _band_sections(crossovers: list[Tensor], band: int, sample_rate: float) -> Tensor:

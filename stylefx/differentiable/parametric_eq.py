@@ -31,16 +31,14 @@ def band_sections(effect: ParametricEq, settings: Mapping[str, Tensor], sample_r
     kinds: dict[str, list[int]] = {}
     for i, (_, kind, _, _) in enumerate(effect.bands):
         kinds.setdefault(kind, []).append(i)
-    rows, order = [], []
+    in_order: dict[int, Tensor] = {}
     for kind, members in kinds.items():
         names = [effect.bands[i][0] for i in members]
         cutoff, q = (torch.stack([settings[f"{n}_{unit}"] for n in names], -1) for unit in ("cutoff_hz", "q"))
         gains = [settings.get(f"{n}_gain_db") for n in names]
         gain = torch.zeros_like(q) if gains[0] is None else torch.stack(gains, -1)
-        rows.append(warped_sections(kind, gain, cutoff, q, sample_rate))
-        order += members
-    inverse = sorted(range(len(order)), key=order.__getitem__)
-    return torch.cat(rows, 1)[:, inverse]
+        in_order |= zip(members, warped_sections(kind, gain, cutoff, q, sample_rate).unbind(1))
+    return torch.stack([in_order[i] for i in range(len(effect.bands))], 1)
 
 
 def range_padding(effect: ParametricEq, sample_rate: float) -> int:

@@ -132,7 +132,7 @@ def test_an_effect_without_a_twin_is_named():
 @pytest.mark.parametrize("windows", [[1, 2, 3, 7], [64, 100, 500, 5000], 33])
 def test_sliding_maximum_and_where_its_gradient_goes(windows):
     values = torch.rand(4, 300, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
-    out = sliding_maximum(values, torch.tensor(windows))
+    out = sliding_maximum(values, windows if isinstance(windows, int) else torch.tensor(windows))
     expected, counts = torch.zeros(4, 300), torch.zeros(4, 300)
     for item in range(4):
         window = windows if isinstance(windows, int) else windows[item]

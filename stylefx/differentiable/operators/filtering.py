@@ -16,15 +16,18 @@ from stylefx.effects.biquad import clamp_cutoff, prototype
 MAX_PADDING = 1 << 17  # samples of zeros beyond which the recursion is the better choice, unless the audio is longer
 
 
-def filter_sections(audio: Tensor, sections: Tensor, method: str, worst: Callable[[], int] | None = None) -> Tensor:
-    """audio (items, channels, n) through warped sections (items, sections, 6).
+def filter_sections(
+    audio: Tensor, sections: Tensor, method: str, worst: Callable[[], int] | None = None, reach: int = 1
+) -> Tensor:
+    """audio (items, channels, n) through warped sections (items, sections, 6). ``reach`` multiplies the zeros of the frequency
+    domain: 2 where poles are repeated, or what wraps around is amplified afterwards.
 
     ``worst`` promises a bound of ``padding``: to read the poles would make the host wait for the device, and a tracer stop.
     """
     if not in_frequency_domain(audio, method):
         return biquads(audio, digital_coefficients(sections))
     free = audio.device.type == "cpu" and not torch.compiler.is_compiling()
-    zeros = padding(sections) if free or worst is None else worst()
+    zeros = reach * (padding(sections) if free or worst is None else worst())
     if zeros > max(MAX_PADDING, audio.shape[-1]):
         return biquads(audio, digital_coefficients(sections))
     return filter_spectrum(audio, sections, fft_length(audio.shape[-1] + zeros))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 
 import torch
@@ -20,3 +21,9 @@ def default_form(tensor: Tensor) -> str:
     if tensor.device.type == "cpu":
         return "compiled"
     return "triton" if uses_triton(tensor) else "scan"
+
+
+def full_precision(tensor: Tensor) -> contextlib.AbstractContextManager:
+    """Autocast off: rounding to half precision would cost more than the whole error budget."""
+    kind = tensor.device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else contextlib.nullcontext()

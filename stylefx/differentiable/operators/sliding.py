@@ -14,7 +14,9 @@ def sliding_maximum(values: Tensor, window: Tensor | int) -> Tensor:
     sample that is the maximum, the later one of two that are equal.
     """
     with torch.no_grad():
-        places = _places(values, torch.as_tensor(window, device=values.device).expand(values.shape[0]))
+        if not isinstance(window, Tensor):  # filled there: a copy from the host would make it wait for the device
+            window = torch.full(values.shape[:1], window, device=values.device)
+        places = _places(values, window)
     return values.gather(-1, places)
 
 
