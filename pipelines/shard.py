@@ -73,7 +73,7 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
     manifest = _manifest(task.manifest)
     samples = read_shard(local_plan(storage, task.generation, task.plan_digest), task.number, dict(task.roots))
     skip, clock = dict(task.skip), Clock()
-    decoder = Decoder(manifest.segment.sample_rate, manifest.segment.channels)
+    decoder = _decoder(manifest.segment.sample_rate, manifest.segment.channels)
     decoder.expect(s for s in samples if s.key not in skip)
     journal = Journal(storage, task.name, task.attempt)
     folder = storage.scratch(task.builder)
@@ -106,6 +106,12 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
 @functools.lru_cache(maxsize=2)
 def _manifest(text: str) -> Manifest:
     return Manifest.model_validate_json(text)
+
+
+@functools.lru_cache(maxsize=2)
+def _decoder(sample_rate: int, channels: int) -> Decoder:
+    """One per process, so that a recording's hash is checked once and not in every shard."""
+    return Decoder(sample_rate, channels)
 
 
 def local_plan(storage: Storage, generation: int, digest: str) -> Path:

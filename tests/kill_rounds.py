@@ -25,6 +25,7 @@ from tests.pipelines.build_corpora import hashes, manifest_for, write_sources
 
 VICTIMS = ("driver", "worker", "runtime", "everything")
 _PATIENCE_S = 240.0
+_ORPHANS_S = 90.0
 
 
 def descendants(pid: int) -> dict[int, str]:
@@ -51,7 +52,7 @@ def lives(pid: int) -> bool:
 
 
 def is_worker(command: str) -> bool:
-    return command.startswith("ray::") or "spawn_main" in command
+    return (command.startswith("ray::") and "Agent" not in command) or "spawn_main" in command
 
 
 def kill(pids: list[int]) -> None:
@@ -107,7 +108,7 @@ class Rounds:
         }[victim]
         kill(chosen)
         code = process.wait(_PATIENCE_S)
-        self._wait_for_orphans(list(below))
+        self._wait_for_orphans(below)
         if code not in (0, 3, 1, -signal.SIGKILL):
             log.seek(0)
             raise SystemExit(f"after killing {victim} the build ended with {code}: {log.read().decode()[-3000:]}")
@@ -132,13 +133,15 @@ class Rounds:
             process.wait(delay)
         return f"{delay:.2f} s into the rendering"
 
-    def _wait_for_orphans(self, pids: list[int]) -> None:
-        deadline = time.monotonic() + 60
+    def _wait_for_orphans(self, below: dict[int, str]) -> None:
+        pids = list(below)
+        deadline = time.monotonic() + _ORPHANS_S
         while (left := [p for p in pids if lives(p)]) and time.monotonic() < deadline:
             time.sleep(0.05)
         if left:
+            names = [below[p][:120] for p in left]
             kill(left)
-            raise SystemExit(f"{len(left)} processes outlived their driver by a minute")
+            raise SystemExit(f"{len(left)} processes outlived their driver by {_ORPHANS_S:g} s: {names}")
 
     def check(self) -> None:
         """Compare the finished corpus, then begin another."""

@@ -138,6 +138,7 @@ def sleep_long(task):
 
 
 def test_the_driver_ends_a_shard_that_takes_too_long(sources, tmp_path):
-    manifest = manifest_for(sources, tmp_path / "corpus", limits={"shard_seconds": 0.5})
+    one_shard = {"shard": {"samples": 1000}, "split": {"fractions": {"train": 1, "val": 0, "test": 0}}}
+    manifest = manifest_for(sources, tmp_path / "corpus", limits={"shard_seconds": 0.5}, **one_shard)
     with pytest.raises(IncompleteError, match="were given up"):
-        run_build(manifest, executor="inline", workers=3, work=sleep_long)
+        run_build(manifest, executor="inline", workers=1, work=sleep_long)

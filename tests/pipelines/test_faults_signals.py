@@ -19,7 +19,7 @@ PROGRAM = "from pipelines.cli import main; main()"
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> Path:
-    return write_sources(tmp_path_factory.mktemp("sources") / "voices", speakers=6, seconds=40.0)
+    return write_sources(tmp_path_factory.mktemp("sources") / "voices", speakers=4, seconds=20.0)
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +82,12 @@ def test_one_signal_finishes_what_is_in_flight_and_says_how_to_resume(manifest, 
 def test_ctrl_c_twice_stops_now(manifest, reference):
     process = start(manifest)
     process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGINT)
+    while "finished first" not in (line := process.stdout.readline()):
+        assert line, "the build ended without a word"
     asked = time.monotonic()
-    time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     text, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, text
+    assert process.returncode in (130, -signal.SIGINT), text  # a shell shows both as 130
     assert time.monotonic() - asked < 20
     assert pipe("build", manifest, "--executor", "inline").returncode == 0
     assert hashes(manifest.with_name("corpus")) == hashes(reference)
