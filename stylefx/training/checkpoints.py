@@ -96,12 +96,12 @@ class Checkpoints:
         if best:
             write_atomic(self.root / "best.json", pointer)
         write_atomic(self.root / "last.json", pointer)
-        self._prune()
+        self._prune(name)
 
-    def _prune(self) -> None:
-        """Remove all but the newest few and the best, and what killed runs left half-written."""
+    def _prune(self, newest: str) -> None:
+        """Remove all but the newest few and the best, and what killed runs left half-written or beyond their last one."""
         names = sorted(p.name for p in self.root.glob("step-*"))
-        keep = set(names[-self.keep_last :]) | {self._named("best.json")}
+        keep = set([n for n in names if n <= newest][-self.keep_last :]) | {self._named("best.json")}
         for name in names:
             if name not in keep:
                 shutil.rmtree(self.root / name)

@@ -70,12 +70,14 @@ def test_a_checkpoint_left_half_written_is_ignored_and_removed(corpus, undisturb
     run = tmp_path / "run"
     go(small(corpus, steps=4), run)
     (run / "checkpoints/.step-00000009.1.tmp").mkdir()
-    (run / "checkpoints/step-00000005").mkdir()  # renamed, but killed before last.json pointed to it
+    for step in (5, 7):  # renamed, but killed before last.json pointed to it
+        (run / f"checkpoints/step-0000000{step}").mkdir()
     with open(run / "metrics.jsonl", "a") as f:
         f.write('{"kind": "train", "step": 5, "loss": 1')
-    go(small(corpus), run, resume=True)
+    go(small(corpus, checkpoints__keep_last=1, checkpoints__every_steps=1), run, resume=True)
     assert losses(run)[-1] == losses(undisturbed)[-1]
     assert not list((run / "checkpoints").glob(".step*"))
+    assert json.loads((run / "checkpoints/last.json").read_text())["checkpoint"] == "step-00000006"
 
 
 def test_averaged_weights_survive_a_resume(corpus, tmp_path):
