@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 WORKERS ?= 2
 AUDIO ?=
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint clean
 .DELETE_ON_ERROR:
 
 $(VENV)/bin/python:
@@ -30,9 +30,6 @@ test: $(VENV)/.dev
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
-
-bench: $(VENV)/.dev
-	$(PY) -m tests.benchmarks.run
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .ruff_cache

@@ -115,6 +115,7 @@ def _finalize(model, out, prepared) -> int:
 
 
 def _print_summary(summary, out: str, manifest: str) -> None:
+    from pipelines.corpus_view import CorpusView
     from pipelines.progress import duration
     from pipelines.storage import safe_uri
 
@@ -131,6 +132,9 @@ def _print_summary(summary, out: str, manifest: str) -> None:
             click.echo(f"  {key}: {status}: {reason}")
         for reason, n in summary.filtered.most_common(5):
             click.echo(f"  {n} filtered: {reason}")
+    planned = ", ".join(f"{n:,} {reason}" for reason, n in CorpusView(out).rejected().items() if n)
+    if planned:
+        click.echo(f"not planned: {planned}")
     for name, reason in summary.repaired[:10]:
         click.echo(f"repaired:   {name} ({reason})")
     if tally.rendered:

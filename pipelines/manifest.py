@@ -73,7 +73,7 @@ class Split(Model):
 class Augment(Model):
     """Pitch and tempo, and further augmentations by name, before any effect; in the training split unless said otherwise."""
 
-    engine: Literal["signalsmith", "rubberband", "vocoder"] = "signalsmith"
+    engine: Literal["vocoder", "signalsmith", "rubberband"] = "vocoder"
     probability: float = Field(0.5, ge=0.0, le=1.0)
     pitch_cents: Quantity = Field({"uniform": (-200.0, 200.0)}, validate_default=True)
     tempo: Quantity = Field({"uniform": (0.8, 1.2)}, validate_default=True)

@@ -192,8 +192,10 @@ def _work(view: CorpusView) -> str:
     """Worker seconds per stage, and samples committed over the build."""
     stages: dict[str, float] = defaultdict(float)
     finished: list[tuple[float, int]] = []
+    walls = []
     for name in view.sidecars:
         sidecar = view.sidecar(name)
+        walls.append(sidecar.get("wall_s", 0.0))
         seconds = sidecar.get("seconds") or {}
         for stage, value in seconds.items() if isinstance(seconds, dict) else [("all", seconds)]:
             if stage not in ("total", "wall"):
@@ -210,7 +212,20 @@ def _work(view: CorpusView) -> str:
             x.append((at - begin) / 60)
             y.append(float(done))
         figures.append(figure("Samples committed over the build", line(x, y, "samples over time", "minutes", "samples")))
+        figures.append(figure("Throughput over the build", line(*_rate(finished), "throughput", "minutes", "samples/s")))
+    figures.append(figure("Worker time of a shard", histogram({"shards": walls}, "worker time of a shard", "s")))
     return grid(*figures)
+
+
+def _rate(finished: list[tuple[float, int]], points: int = 30) -> tuple[list[float], list[float]]:
+    """(minutes, samples per second) in equal stretches of the build; ``finished``: (second, samples) of each shard, sorted."""
+    begin, end = finished[0][0], finished[-1][0]
+    stretch = max((end - begin) / min(points, len(finished)), 1.0)
+    sums: dict[int, int] = defaultdict(int)
+    for at, count in finished[1:]:  # what came before the first commit is not known
+        sums[int((at - begin) / stretch)] += count
+    places = range(int((end - begin) / stretch) + 1)
+    return [(i + 0.5) * stretch / 60 for i in places], [sums[i] / stretch for i in places]
 
 
 def _listen(view: CorpusView, ok: list[dict], samples: int, seed: int) -> str:

@@ -14,7 +14,7 @@ from pipelines.scan_pool import WorkerPool
 from pipelines.sources import Found, file_sha256, list_recordings, open_uri
 from pipelines.storage import is_remote, patiently
 from stylefx.audio import open_blocks
-from stylefx.errors import UserError
+from stylefx.errors import IncompleteError, UserError
 
 _REPORT_EVERY = 64
 
@@ -60,7 +60,7 @@ def scan(
             raise UserError(f"no recording in {where}; check the paths and the include and exclude globs")
         unreadable = sum(errors.values())
         if unreadable > manifest.limits.max_unreadable_share * count:
-            raise UserError(
+            raise IncompleteError(
                 f"{unreadable} of {count} recordings cannot be read ({_counts(errors)}), more than limits.max_unreadable_share = "
                 f"{manifest.limits.max_unreadable_share:g} allows; repair or exclude them, or raise the limit"
             )

@@ -205,7 +205,7 @@ def test_few_tasks_are_in_flight_whatever_the_collection():
 
 def test_too_many_unreadable_recordings_stop_the_scan(nasty, tmp_path):
     m = Manifest.model_validate(manifest(nasty).to_dict() | {"limits": {"max_unreadable_share": 0.2}})
-    with pytest.raises(UserError, match=r"4 of 9 recordings cannot be read \(3 unreadable, 1 empty\)"):
+    with pytest.raises(IncompleteError, match=r"4 of 9 recordings cannot be read \(3 unreadable, 1 empty\)"):
         scan(m, tmp_path / "c.parquet", workers=0)
     assert not list(tmp_path.iterdir())
 
