@@ -132,7 +132,7 @@ def _print_summary(summary, out: str, manifest: str) -> None:
             click.echo(f"  {key}: {status}: {reason}")
         for reason, n in summary.filtered.most_common(5):
             click.echo(f"  {n} filtered: {reason}")
-    planned = ", ".join(f"{n:,} {reason}" for reason, n in CorpusView(out).rejected().items() if n)
+    planned = ", ".join(f"{n:,} {reason}" for reason, (n, _) in CorpusView(out).rejected().items() if n)
     if planned:
         click.echo(f"not planned: {planned}")
     for name, reason in summary.repaired[:10]:

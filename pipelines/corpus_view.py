@@ -109,13 +109,14 @@ class CorpusView:
     def plan(self, columns: Sequence[str] | None = None) -> pa.Table:
         return self._tables("plan-", columns)
 
-    def rejected(self) -> dict[str, int]:
-        """What planning left out, by reason (recordings, joined clips, segments), over all generations."""
-        out: dict[str, int] = {}
+    def rejected(self) -> dict[str, tuple[int, list[str]]]:
+        """What planning left out (recordings, joined clips, segments) over all generations: reason -> (count, examples)."""
+        out: dict[str, tuple[int, list[str]]] = {}
         for name in sorted(n for n in self.files if n.startswith("plan-") and n.endswith(".parquet")):
             summary = read_meta(pq.ParquetFile(io.BytesIO(self.storage.read(name)))).get("summary", {})
             for reason, count in summary.get("rejected", {}).items():
-                out[reason] = out.get(reason, 0) + count
+                before, examples = out.get(reason, (0, []))
+                out[reason] = (before + count, [*examples, *summary.get("examples", {}).get(reason, [])][:3])
         return out
 
     def _tables(self, prefix: str, columns: Sequence[str] | None) -> pa.Table:

@@ -28,6 +28,7 @@ from stylefx.corpus.schema import SPLITS
 from stylefx.errors import UserError
 
 _TABLE_ROWS = 1 << 15
+_EXAMPLES = 3
 
 
 @dataclass
@@ -37,6 +38,7 @@ class _Chosen:
     rows: np.ndarray
     group_split: np.ndarray
     rejected: Counter
+    examples: dict[str, list[str]]
 
 
 def make(
@@ -135,10 +137,14 @@ def choose(manifest: Manifest, recordings: Recordings, earlier: Sequence[Recordi
     """Leave out what cannot or must not be used, each for the first reason that holds."""
     known = [known_of(e) for e in earlier]
     rejected: Counter = Counter()
+    examples: dict[str, list[str]] = {}
     keep = np.ones(len(recordings), bool)
 
     def drop(bad: np.ndarray, reason: str) -> None:
-        rejected[reason] += int((keep & bad).sum())
+        rows = np.flatnonzero(keep & bad)
+        rejected[reason] += len(rows)
+        if len(rows):
+            examples.setdefault(reason, []).extend(recordings.name(i) for i in rows[:_EXAMPLES])
         keep[bad] = False
 
     readable = np.array([name == "" for name in recordings.error.names], bool)
@@ -156,7 +162,7 @@ def choose(manifest: Manifest, recordings: Recordings, earlier: Sequence[Recordi
     drop(_repeats(recordings, keep, old), filters.DUPLICATE)
     drop(corpus_frames(recordings.frames, recordings.sample_rate, manifest.segment.sample_rate) < 1, TOO_SHORT)
 
-    return _Chosen(np.flatnonzero(keep), splits_of(manifest, recordings, keep), rejected)
+    return _Chosen(np.flatnonzero(keep), splits_of(manifest, recordings, keep), rejected, examples)
 
 
 def _repeats(recordings: Recordings, keep: np.ndarray, old: list[np.ndarray]) -> np.ndarray:
@@ -227,7 +233,7 @@ def _seconds(manifest: Manifest) -> float:
 
 def _summary(manifest: Manifest, recordings: Recordings, chosen: _Chosen, keep: np.ndarray, writer: PlanWriter) -> PlanSummary:
     seconds = _seconds(manifest)
-    summary = PlanSummary(rejected={k: v for k, v in sorted(chosen.rejected.items()) if v})
+    summary = PlanSummary(rejected={k: v for k, v in sorted(chosen.rejected.items()) if v}, examples=chosen.examples)
     codes = np.unique(recordings.group.codes[chosen.rows])
     for i, name in enumerate(SPLITS):
         samples = int(keep[i].sum())

@@ -11,13 +11,14 @@ class PlanSummary:
 
     ``splits``: split -> {samples, hours, shards, groups}; ``sources``: source -> {recordings, hours, samples};
     ``rejected``: reason -> count of recordings, but for "not needed": of samples beyond the hours wanted;
-    ``estimate``: see ``plan_estimate``.
+    ``examples``: reason -> a few of the recordings; ``estimate``: see ``plan_estimate``.
     """
 
     generation: int = 0
     splits: dict[str, dict] = field(default_factory=dict)
     sources: dict[str, dict] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
     estimate: dict[str, float] = field(default_factory=dict)
 
     @property

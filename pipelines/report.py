@@ -92,12 +92,13 @@ def _rejects(view: CorpusView, rows: list[dict], counts: Counter) -> str:
     lines.sort(key=lambda x: -x[2])
     text = ", ".join(f"{counts.get(s, 0):,} {s}" for s in ("ok", "filtered", "failed", "quarantined"))
     catalog = _catalog_rejects(view)
-    planned = [[reason, count] for reason, count in sorted(view.rejected().items(), key=lambda r: -r[1]) if count]
+    planned = [[reason, count, ", ".join(names)] for reason, (count, names) in view.rejected().items() if count]
+    planned.sort(key=lambda x: -x[1])
     return (
         f"<p>Planned samples: {text}.</p>"
         + table(["outcome", "reason", "samples", "examples"], lines, "Every planned sample was written.")
         + "<h3>Left out when planning</h3>"
-        + table(["reason", "recordings, clips or segments"], planned, "Nothing was left out.")
+        + table(["reason", "recordings, clips or segments", "examples"], planned, "Nothing was left out.")
         + "<h3>Recordings that could not be read</h3>"
         + table(["reason", "recordings", "examples"], catalog, "Every recording could be read.")
     )

@@ -116,6 +116,8 @@ def test_the_report_is_one_file_without_outside_requests(view):
     for word in ("Hours of pairs by source", "Left out when planning", "threshold db", "Worker time", "voices/speaker-0", "CC0"):
         assert word in html
     assert re.search(r"broken\.wav", html), "the unreadable recording is named with its reason"
+    count, names = view.rejected()["unreadable"]
+    assert (count, names) == (1, ["voices/speaker-3/broken.wav"])
 
 
 def test_a_report_of_hostile_names_runs_no_code(sources, tmp_path):

@@ -18,7 +18,7 @@ from pipelines.activity import CODE_POWER, RecordingMeter, encode_power
 from pipelines.manifest import Manifest
 from pipelines.scan import scan
 from pipelines.scan_pool import WorkerPool
-from stylefx.errors import IncompleteError, UserError
+from stylefx.errors import IncompleteError
 from tests.pipelines.misbehaving import misbehave
 
 
