@@ -37,7 +37,10 @@ def test_it_learns_and_leaves_what_a_person_looks_at(corpus, tmp_path):
 
 def test_accumulating_gradients_equals_one_large_batch(corpus, undisturbed, tmp_path):
     go(small(corpus, micro_batch=1), tmp_path / "run")
-    assert column(tmp_path / "run", "loss") == pytest.approx(column(undisturbed, "loss"), rel=1e-4)
+    for name in ("loss", "gradient_norm"):
+        one, several = column(undisturbed, name), column(tmp_path / "run", name)
+        assert several[:2] == pytest.approx(one[:2], rel=1e-3)
+        assert several == pytest.approx(one, rel=0.05)  # rounding grows from step to step
 
 
 def test_a_batch_that_is_not_finite_stops_the_run_and_is_named(corpus, tmp_path, monkeypatch):
