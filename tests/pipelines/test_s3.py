@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.status import read_status
-from pipelines.storage import ObjectStorage, open_storage, redact, safe_uri
+from pipelines.storage import open_storage, redact, safe_uri
+from pipelines.storage_objects import ObjectStorage
 from pipelines.verify_run import drop, run_verify
 from stylefx.errors import IncompleteError, UserError
 from tests.pipelines.build_corpora import hashes, manifest_for, run_build, write_sources
