@@ -53,7 +53,7 @@ def _machine() -> str:
     return socket.gethostname()
 
 
-def _process_lives(pid: int) -> bool:
+def process_lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -67,7 +67,7 @@ def _process_lives(pid: int) -> bool:
 
 def is_live(lease: dict[str, Any], now_s: float | None = None) -> bool:
     """Whether the lease's builder still runs, as far as can be told from here."""
-    if lease.get("machine") == _machine() and not _process_lives(int(lease.get("pid", -1))):
+    if lease.get("machine") == _machine() and not process_lives(int(lease.get("pid", -1))):
         return False
     return (now_s or time.time()) - float(lease.get("renewed_s", 0)) < DEAD_AFTER_S
 

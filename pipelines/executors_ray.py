@@ -5,13 +5,18 @@ Ray retries nothing by itself here: the driver counts attempts, so that they are
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from pipelines.build_lease import process_lives
 from pipelines.environment import ONE_THREAD
 from pipelines.executors import NODE_DIED, Executor, Outcome, ShardTask, Work, outcome_of
 from stylefx.errors import IncompleteError, UserError
@@ -25,6 +30,16 @@ _SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
 }
+
+
+def _remove_left_behind(place: str) -> None:
+    """Drop the folders of our drivers that were killed more than ten minutes ago."""
+    for path in Path(place).glob("sfx-*-*"):
+        with contextlib.suppress(OSError, ValueError):
+            status = path.lstat()
+            mine = status.st_uid == os.getuid() and stat.S_ISDIR(status.st_mode)
+            if mine and time.time() - status.st_mtime > 600 and not process_lives(int(path.name.split("-")[1])):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _import_the_rest() -> None:
@@ -59,7 +74,9 @@ class RayExecutor(Executor):
 
     def _start(self, workers: int) -> None:
         """A private runtime: address="local", because a bare init can attach to a stranger's cluster."""
-        self._folder = tempfile.mkdtemp(prefix="sfx-", dir="/tmp" if os.path.isdir("/tmp") else None)  # socket paths are short
+        place = "/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir()  # paths of sockets must be short
+        _remove_left_behind(place)
+        self._folder = tempfile.mkdtemp(prefix=f"sfx-{os.getpid()}-", dir=place)
         self._owner = True
         before = {name: os.environ.get(name) for name in ONE_THREAD}
         os.environ.update(ONE_THREAD)  # the runtime's processes inherit it
