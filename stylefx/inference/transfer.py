@@ -57,13 +57,14 @@ class StyleTransfer:
     def __init__(self, checkpoint: str | Path, device: str = "cpu"):
         self.checkpoint = Path(checkpoint)
         self.model = load_model(checkpoint, device=device).eval()
-        self._sha256 = read_card(checkpoint)["sha256"]
+        card = read_card(checkpoint)
+        self._sha256 = card["sha256"]
+        self._segment = int(card.get("segment_samples", _SEGMENT_SAMPLES))  # what the model heard in training
         self._heard: dict[tuple[str, int], Analysis] = {}
 
     def hear(self, path: str | Path, windows: int = DEFAULT_WINDOWS) -> Analysis:
         """The windows of a recording as the model sees them."""
-        samples = int(getattr(self.model, "segment_samples", _SEGMENT_SAMPLES))
-        return analyse(path, self.model.sample_rate, samples, windows)
+        return analyse(path, self.model.sample_rate, self._segment, windows)
 
     def _reference(self, path: str | Path, windows: int) -> Analysis:
         key = (str(path), windows)

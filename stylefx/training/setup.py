@@ -60,15 +60,30 @@ def training_set(config: TrainingConfig, corpora: list[Corpus]) -> TrainingSet |
     )
 
 
-def evaluation_set(config: TrainingConfig, corpora: list[Corpus]) -> EvaluationSet | None:
-    """The validation samples, or None when no corpus has the split."""
+def evaluation_set(config: TrainingConfig, corpora: list[Corpus], trained: list[Corpus] | None = None) -> EvaluationSet | None:
+    """The validation samples, or None when no corpus has the split; groups of ``trained`` corpora are refused."""
     section = config.validation
     if section.corpora is not None:
         corpora = [open_corpus(path, **cache_options(config)) for path in section.corpora]
     having = [c for c in corpora if section.split in c.splits]
     if not having:
         return None
-    return EvaluationSet(having, section.split, section.samples, section.crop_samples)
+    held_out = EvaluationSet(having, section.split, section.samples, section.crop_samples)
+    if trained is not None and (section.corpora is not None or len(trained) > 1):
+        refuse_shared_groups(held_out, trained)
+    return held_out
+
+
+def refuse_shared_groups(held_out: EvaluationSet, trained: list[Corpus]) -> None:
+    """One corpus keeps its splits apart; several of the same recordings may not. UserError names a group on both sides."""
+    groups = {ref.group for _, ref in held_out.refs}
+    for corpus in trained:
+        for ref in corpus.samples("train") if "train" in corpus.splits else []:
+            if ref.group in groups:
+                raise UserError(
+                    f"group {ref.group!r} is held out and in the training split of {corpus.store}; "
+                    "build the corpora with the same split salt, or pin the group"
+                )
 
 
 def training_loader(config: TrainingConfig, data: TrainingSet | StreamSet, **options: Any) -> TrainingLoader | StreamLoader:

@@ -59,7 +59,7 @@ class Trainer:
             if config.data.stream == "webdataset" and state["world"] != place.world:
                 raise UserError(f"a stream goes on with as many processes as it began with, {state['world']}, not {place.world}")
         self.corpora = open_corpora(config, state)
-        self.data, self.held_out = training_set(config, self.corpora), evaluation_set(config, self.corpora)
+        self.data, self.held_out = training_set(config, self.corpora), evaluation_set(config, self.corpora, self.corpora)
         self.model = make_model(config, self.data.sample_rate).to(place.device)
         self.average = MovingAverage(self.model, config.optimiser.ema_decay) if config.optimiser.ema_decay else None
         self.render = OnlineRenderer(config.seed, self.data.sample_rate)
@@ -104,7 +104,9 @@ class Trainer:
             "best": self.best,
             "metrics": metrics,
         }
-        self.checkpoints.save(step, self.model.config(), weights, training, state, best)
+        self.checkpoints.save(
+            step, self.model.config() | {"segment_samples": self.data.half_frames}, weights, training, state, best
+        )
 
     # -- the loop
 

@@ -9,11 +9,14 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from stylefx.corpus.reader import open_corpus
 from stylefx.errors import UserError
 from stylefx.training.cli import train
 from stylefx.training.config import load_config, resolve_chain, validate
 from stylefx.training.launch_ray import worker_range
 from stylefx.training.schedule import learning_rate
+from stylefx.training.setup import evaluation_set, open_corpora
+from tests.corpus.make_corpus import make_corpus
 from tests.training.conftest import small
 
 MINIMAL = "steps: 10\ndata: {corpora: [a, b]}\n"
@@ -122,3 +125,16 @@ def test_the_ray_job_calls_the_command_as_it_is():
     assert config.data.cache_gb == 200
     low, high = worker_range(context.params["ray_workers"])
     assert [config.accumulation(n) for n in range(low, high + 1)] == [(12, 1), (8, 1), (6, 1)]
+
+
+def test_a_group_on_both_sides_is_refused_when_validation_is_another_corpus(corpus, tmp_path):
+    """The splits of one corpus are disjoint by construction; a second corpus of the same recordings may cut them otherwise."""
+    turned = make_corpus(tmp_path / "turned", {"val": [6]}, half_frames=20000)
+    groups = {ref.group for ref in open_corpus(turned).samples("val")}
+    config = small(corpus, validation__corpora=[str(turned)])
+    corpora = open_corpora(config)
+    if groups & {ref.group for ref in corpora[0].samples("train")}:
+        with pytest.raises(UserError, match="is held out and in the training split"):
+            evaluation_set(config, corpora, corpora)
+    else:
+        pytest.fail(f"the two corpora were meant to share a group, got {groups}")
