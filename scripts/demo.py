@@ -7,6 +7,7 @@ a second call goes on where the first one stopped.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shlex
 import subprocess
@@ -97,6 +98,18 @@ def _strength(steps: list[dict]) -> float:
     return total
 
 
+def verdict(figures: Path) -> str:
+    """What the held-out figures say, in a sentence."""
+    systems = json.loads(figures.read_text())["results"]["systems"]
+    left = {name: values["mr_stft"]["mean"] / systems["input"]["mr_stft"]["mean"] for name, values in systems.items()}
+    text = f"held-out groups: the model leaves {left['model']:.2f} of the unprocessed input's MR-STFT distance"
+    if "rule-based" in left:
+        text += f", the rule-based baseline {left['rule-based']:.2f}"
+    if left["model"] >= 1.0:
+        text += ".\nWARNING: that is no better than doing nothing: too little or too uniform training material"
+    return text
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--audio", default="", help="folder with your own recordings; default: fetch the demo's")
@@ -109,7 +122,8 @@ def main() -> None:
         folder = Path(arguments.audio).expanduser().resolve()
         if not folder.is_dir():
             stop(f"AUDIO={arguments.audio} is not a folder")
-        manifest, corpus, run = own_manifest(folder), DEMO / "own-corpus", DEMO / "own-run"
+        tag = hashlib.blake2b(str(folder).encode(), digest_size=4).hexdigest()  # another folder is another corpus
+        manifest, corpus, run = own_manifest(folder), DEMO / f"own-{tag}-corpus", DEMO / f"own-{tag}-run"
     else:
         seconds["fetch"] = step("recordings", "bash", ROOT / "scripts/fetch_demo_audio.sh", DEMO / "audio")
         manifest, corpus, run = ROOT / "manifests/demo.yaml", DEMO / "corpus", DEMO / "run"
@@ -130,6 +144,7 @@ def main() -> None:
     seconds["transfer"] = step("style transfer", stylefx, "transfer", source, reference, *outputs, "--model", run)
 
     print("\n== done")
+    print(verdict(figures))
     print("  ".join(f"{name} {value:.0f} s" for name, value in seconds.items()), f" in all {time.monotonic() - started:.0f} s")
     print(f"corpus       {corpus}/  (look: stylefx-pipe inspect {corpus}; stylefx-pipe report {corpus})")
     print(f"model        {run}/  (curves: {run}/curves.png; tensorboard --logdir {run})")
