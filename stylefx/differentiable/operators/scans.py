@@ -53,7 +53,7 @@ def branching_smoother(reduction: Tensor, rise: Tensor, fall: Tensor, cap: int =
     """
     # Where r and y agree to rounding, the slower branch: the faster one would forget what the true state still remembers.
     margin = torch.where(rise >= fall, _TIE_DB[reduction.dtype], -_TIE_DB[reduction.dtype])
-    rising = reduction > pad(reduction[..., :-1], (1, 0)) + margin
+    rising = _first_guess(reduction, rise, fall)
     changed = torch.zeros((), dtype=torch.int64, device=reduction.device)
     y = reduction
     for _ in range(cap):
@@ -63,6 +63,23 @@ def branching_smoother(reduction: Tensor, rise: Tensor, fall: Tensor, cap: int =
         changed = (update != rising).any(-1).sum()
         rising = update
     return y, rising, changed
+
+
+def _first_guess(reduction: Tensor, rise: Tensor, fall: Tensor) -> Tensor:
+    """Rising samples if the faster branch jumped at once and the slower one led to rest: those above a decaying maximum.
+
+    Where falling is slower, above the decayed largest r so far; where rising is, the same of max(r) - r, upside down.
+    """
+    down = rise >= fall
+    highest = reduction.amax(-1, keepdim=True)
+    z = torch.where(down, reduction, highest - reduction)
+    decay = torch.log1p(-torch.minimum(rise, fall).clamp(max=1.0 - 1e-6))
+    floor = torch.finfo(z.dtype).tiny
+    steps = torch.arange(z.shape[-1], dtype=z.dtype, device=z.device)
+    lifted = torch.log(z.clamp(min=floor)) - steps * decay
+    start = torch.log(torch.where(down, torch.zeros_like(highest), highest).clamp(min=floor)) + decay
+    before = torch.cat([start, torch.maximum(lifted[..., :-1].cummax(-1).values, start)], -1)
+    return (lifted > before) == down
 
 
 def smoother_adjoint(upstream: Tensor, keep: Tensor) -> Tensor:
