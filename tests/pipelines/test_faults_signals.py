@@ -95,6 +95,7 @@ def test_ctrl_c_twice_stops_now(manifest, reference):
 
 def test_status_from_another_terminal_while_it_builds(manifest):
     process = start(manifest)
+    process.send_signal(signal.SIGSTOP)  # a fast machine would be done before anybody can look
     try:
         done = pipe("status", manifest.with_name("corpus"), "--json")
         status = json.loads(done.stdout)

@@ -74,12 +74,12 @@ def batch(chain):
 
 
 STRATEGIES = {
-    "ad": ({"method": "recursive"}, 3e-3),
-    "ad-frequency": ({"method": "frequency"}, 3e-3),
-    "spsa": ({"directions": 4, "epsilon": 2e-3}, 1e-3),
-    "np": ({}, 3e-3),
-    "np-hh": ({}, 3e-3),
-    "np-fh": ({}, 3e-3),
+    "ad": ({"method": "recursive"}, 3e-4),
+    "ad-frequency": ({"method": "frequency"}, 3e-4),
+    "spsa": ({"directions": 4, "epsilon": 2e-3}, 1e-4),
+    "np": ({}, 3e-4),
+    "np-hh": ({}, 3e-4),
+    "np-fh": ({}, 3e-4),
     "ctcn1": ({"network": {"blocks": 2, "width": 12, "kernel": 7}}, 3e-3),
     "ctcn2": ({"network": {"blocks": 2, "width": 8, "kernel": 7}}, 3e-3),
 }
