@@ -30,7 +30,7 @@ Stretch = tuple[int, int]
 
 
 class Decoder:
-    """Reads the parts of samples; one per worker, told by ``expect`` what the coming shard needs."""
+    """Reads the parts of samples; one per shard, told by ``expect`` what the coming shard needs."""
 
     def __init__(self, sample_rate: int, channels: int, kept_bytes: int = _KEPT_BYTES):
         self.sample_rate, self.channels, self._kept_bytes = sample_rate, channels, kept_bytes
