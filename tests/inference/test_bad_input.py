@@ -119,7 +119,8 @@ def test_bad_options(tmp_path, command, checkpoint, good, options, message):
 
 
 @pytest.mark.parametrize(
-    ("output", "message"), [("nowhere/out.wav", "does not exist"), ("out.mp3", "wav"), (".", "."), ("good.wav", "input itself|is a reference")]
+    ("output", "message"),
+    [("nowhere/out.wav", "does not exist"), ("out.mp3", "wav"), (".", "."), ("good.wav", "input itself|is a reference")],
 )
 def test_outputs_that_cannot_be_written(tmp_path, command, checkpoint, good, output, message):
     before = {p.name for p in tmp_path.iterdir()}

@@ -115,6 +115,24 @@ def test_status_from_another_terminal_while_it_builds(manifest):
     assert "ended without saying so: 1" in text
 
 
+def test_status_from_another_machine_while_it_builds(manifest, monkeypatch):
+    """Another machine cannot look whether the builder's process lives: the lease's clock tells."""
+    from pipelines import build_lease
+    from pipelines.status import read_status
+    from pipelines.storage import open_storage
+
+    process = start(manifest)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        monkeypatch.setattr(build_lease, "_machine", lambda: "another machine")
+        status = read_status(open_storage(str(manifest.with_name("corpus")))).to_dict()
+        assert status["finished"] is False
+        assert f"process {process.pid} " in status["builders"][0]
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_exit_statuses_and_one_sentence_each(manifest, reference, tmp_path):
     import shutil
 
