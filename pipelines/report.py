@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections import Counter, defaultdict
 from html import escape
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from pipelines.corpus_view import CorpusView
 from pipelines.inspect_sample import sample_html
@@ -27,13 +24,13 @@ def make_report(view: CorpusView, samples: int = 20, seed: int = 0) -> str:
     """The page. Large corpora are subsampled (keyed), and the page says so."""
     rows, total = _rows(view, seed)
     ok = [r for r in rows if r["status"] == "ok"]
-    hours = _hours_of_one(view) / 3600
+    hours = _seconds_of_one(view) / 3600
     counts = Counter(r["status"] for r in rows)
     note = "" if len(rows) == total else f" Drawn from {len(rows):,} of {total:,} samples."
     state = "finished" if view.index is not None else "unfinished: only the committed shards are shown"
     lead = (
         f"{total:,} planned samples in {len(view.sidecars):,} shards ({state}); {len(ok) / max(len(rows), 1):.1%} usable. "
-        f"One sample is two halves of {_hours_of_one(view) / 2:.2f} s.{escape(note)}"
+        f"One sample is two halves of {_seconds_of_one(view) / 2:.2f} s.{escape(note)}"
     )
     sections = [
         ("What is in it", _contents(ok, hours, len(rows) / max(total, 1))),
@@ -47,7 +44,7 @@ def make_report(view: CorpusView, samples: int = 20, seed: int = 0) -> str:
     return page(f"Corpus {view.manifest['name']}", lead, sections)
 
 
-def _hours_of_one(view: CorpusView) -> float:
+def _seconds_of_one(view: CorpusView) -> float:
     """Seconds of one sample (both halves of one branch)."""
     segment = view.manifest["segment"]
     return 2 * segment["half_frames"] / segment["sample_rate"]
@@ -55,7 +52,7 @@ def _hours_of_one(view: CorpusView) -> float:
 
 def _rows(view: CorpusView, seed: int) -> tuple[list[dict[str, Any]], int]:
     """All rows, or a keyed choice of whole shards when there are too many; and how many there are."""
-    sizes = {name: pq.read_metadata(io.BytesIO(view.storage.read(f"{name}.parquet"))).num_rows for name in _shards(view, seed)}
+    sizes = {name: view.sidecar(name)["planned"] for name in _shards(view, seed)}
     kept, rows = 0, []
     for name, size in sizes.items():
         if kept and kept + size > MOST_ROWS:

@@ -23,10 +23,11 @@ import torch
 from torch import Tensor
 
 from stylefx.corpus.reader import open_corpus
-from stylefx.differentiable.losses import FFT_SIZES, MultiResolutionSTFTLoss, StyleTransferLoss
+from stylefx.differentiable.losses import MultiResolutionSTFTLoss, StyleTransferLoss
 from stylefx.effects.presets import deepafx_st_chain
 from stylefx.keyed import Draw, integer, unit
 from stylefx.models.style_transfer import StyleTransferModel, build_model
+from stylefx.strategies.proxy_training import fitting_fft_sizes
 
 SLOWER = {"spsa": 0.1}  # the paper's learning rate for SPSA is a tenth of the others'
 _POINTS = 8
@@ -50,8 +51,7 @@ class Comparison:
 
     @property
     def fft_sizes(self) -> tuple[int, ...]:
-        """The loss's resolutions that a cut has room for."""
-        return tuple(size for size in FFT_SIZES if self.frames > size // 2)
+        return fitting_fft_sizes(self.frames)
 
 
 class _Data:
@@ -129,7 +129,6 @@ def _quality(model: StyleTransferModel, held_out: list[list[Tensor]], fft_sizes:
 
 def measure(name: str, comparison: Comparison, seconds: float | None) -> dict[str, Any]:
     """One strategy: trains for ``steps`` steps, and on until ``seconds`` of training when that is longer."""
-    torch.set_num_threads(max(torch.get_num_threads(), 1))
     data = _Data(comparison)
     model = _model(name, comparison, data.corpus.sample_rate)
     held_out = data.validation()

@@ -25,6 +25,11 @@ SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"}
 HELD_OUT_SHARE = 0.1
 
 
+def fitting_fft_sizes(frames: int) -> tuple[int, ...]:
+    """The loss's resolutions that a cut of so many samples has room for."""
+    return tuple(size for size in FFT_SIZES if frames > size // 2)
+
+
 @dataclass(frozen=True)
 class ProxyTraining:
     """How a proxy is trained; times in samples at ``sample_rate`` Hz."""
@@ -39,8 +44,7 @@ class ProxyTraining:
 
     @property
     def fft_sizes(self) -> tuple[int, ...]:
-        """The loss's resolutions that a cut has room for."""
-        return tuple(size for size in FFT_SIZES if self.frames > size // 2)
+        return fitting_fft_sizes(self.frames)
 
 
 class Recordings:
