@@ -125,7 +125,7 @@ def main() -> None:
         tag = hashlib.blake2b(str(folder).encode(), digest_size=4).hexdigest()  # another folder is another corpus
         manifest, corpus, run = own_manifest(folder), DEMO / f"own-{tag}-corpus", DEMO / f"own-{tag}-run"
     else:
-        seconds["fetch"] = step("recordings", "bash", ROOT / "scripts/fetch_demo_audio.sh", DEMO / "audio")
+        seconds["fetch"] = step("recordings", "bash", ROOT / "scripts/fetch_recordings.sh", DEMO / "audio")
         manifest, corpus, run = ROOT / "manifests/demo.yaml", DEMO / "corpus", DEMO / "run"
 
     pipe, stylefx = BIN / "stylefx-pipe", BIN / "stylefx"
