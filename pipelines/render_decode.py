@@ -1,7 +1,8 @@
 """From planned parts to one clip at the corpus' rate.
 
 What a clip is made of does not depend on what else the shard holds: stretches are cut first, mixed and resampled after.
-Formats that cannot be sought in are decoded once for all stretches that a shard needs of a recording.
+Of formats that cannot be sought in, long recordings are decoded once per machine (see ``decode_spool``), the others once for all
+stretches that a shard needs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.decode_spool import Spool
 from pipelines.plan import Part, PlannedSample
 from pipelines.source_archives import MEMBER_MARK
 from pipelines.sources import open_uri
@@ -24,6 +26,7 @@ from stylefx.errors import IncompleteError, UserError
 _KEPT_BYTES = 256 << 20
 _HASHED_BYTES = 64 << 20  # hashing larger files again in every worker would cost more than it guards
 _CHECKED_FILES = 65536
+_SPOOLED_S = 30.0  # what ends before is decoded faster than it is looked up
 _SOUGHT = (".wav", ".flac", ".aif", ".aiff", ".aifc", ".w64", ".rf64", ".caf", ".au")
 
 Stretch = tuple[int, int]
@@ -32,8 +35,8 @@ Stretch = tuple[int, int]
 class Decoder:
     """Reads the parts of samples; one per shard, told by ``expect`` what the coming shard needs."""
 
-    def __init__(self, sample_rate: int, channels: int, kept_bytes: int = _KEPT_BYTES):
-        self.sample_rate, self.channels, self._kept_bytes = sample_rate, channels, kept_bytes
+    def __init__(self, sample_rate: int, channels: int, kept_bytes: int = _KEPT_BYTES, spool: Spool | None = None):
+        self.sample_rate, self.channels, self._kept_bytes, self._spool = sample_rate, channels, kept_bytes, spool
         self._wanted: dict[str, list[Stretch]] = {}
         self._kept: dict[tuple[str, Stretch], np.ndarray] = {}
         self._bytes = 0
@@ -86,6 +89,9 @@ class Decoder:
 
     def _cut(self, part: Part, source, stretch: Stretch, later: Sequence[Stretch]) -> np.ndarray:
         """Decode this stretch; where later ones are given, decode the recording once for as many of them as may be kept."""
+        copied = self._copied(part, source)
+        if copied is not None:
+            return copied
         if not later:
             audio, rate = read_audio(source, part.start_frame, part.num_frames, name=part.recording)
             _check_rate(part, rate)
@@ -104,6 +110,21 @@ class Decoder:
                 self._kept[part.uri, other] = audio
                 self._bytes += audio.nbytes
         return found[stretch]
+
+    def _copied(self, part: Part, source) -> np.ndarray | None:
+        """The stretch out of this machine's decoded copy, where the recording is long, not sought in, and known by content."""
+        if self._spool is None or not part.sha256 or part.recording.lower().endswith(_SOUGHT):
+            return None
+        if part.start_frame + part.num_frames < _SPOOLED_S * part.sample_rate:
+            return None
+        found = self._spool.stretch(part.sha256, source, part.recording, part.start_frame, part.num_frames)
+        if found is None:
+            return None
+        audio, rate = found
+        _check_rate(part, rate)
+        if audio.shape[1] < part.num_frames:
+            raise UserError(f"{part.recording} is shorter than the catalog says; scan and plan again")
+        return audio
 
     def _opened(self, part: Part, action: Callable[[Any], np.ndarray]) -> np.ndarray:
         """Open the recording, check it against the catalog's hash, and decode. A source that is away stops the shard."""

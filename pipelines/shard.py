@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.decode_spool import default_spool
 from pipelines.environment import environment, environment_digest, limit_memory, peak_memory_mb
 from pipelines.executors import ShardTask, describe
 from pipelines.journal import Journal
@@ -111,7 +112,7 @@ def _manifest(text: str) -> Manifest:
 @functools.lru_cache(maxsize=2)
 def _decoder(sample_rate: int, channels: int) -> Decoder:
     """One per process, so that a recording's hash is checked once and not in every shard."""
-    return Decoder(sample_rate, channels)
+    return Decoder(sample_rate, channels, spool=default_spool())
 
 
 def local_plan(storage: Storage, generation: int, digest: str) -> Path:
