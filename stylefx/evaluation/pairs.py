@@ -28,6 +28,7 @@ class Pair:
     input: np.ndarray
     reference: np.ndarray
     target: np.ndarray
+    label: str = ""
 
 
 def processed_half(key: str) -> str:
@@ -62,7 +63,7 @@ def read_pair(corpus: Corpus, ref: SampleRef) -> Pair:
     half = processed_half(ref.key)
     names = [f"{half}.input", f"{other_half(half)}.target", f"{half}.target"]
     audio = corpus.read(ref, names)
-    return Pair(ref.key, ref.source, ref.group, half, corpus.sample_rate, *(audio[name] for name in names))
+    return Pair(ref.key, ref.source, ref.group, half, corpus.sample_rate, *(audio[name] for name in names), label=ref.label or "")
 
 
 def batches(corpus: Corpus, refs: Iterable[SampleRef], size: int) -> Iterator[list[Pair]]:

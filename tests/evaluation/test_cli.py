@@ -46,15 +46,16 @@ def test_p1_prints_a_table_and_writes_every_number(checkpoint, corpus_path, tmp_
     assert imread(tmp_path / "out/p1.png")[..., :3].std() > 0.05
 
 
-def test_p1_tells_sources_apart(checkpoint, corpus_path, tmp_path, monkeypatch):
+@pytest.mark.parametrize("what", ["source", "label"])
+def test_p1_tells_sources_and_labels_apart(checkpoint, corpus_path, tmp_path, monkeypatch, what):
     real = Corpus.samples
-    monkeypatch.setattr(
-        Corpus, "samples", lambda *a: [replace(r, source="music" if int(r.key[-1]) % 2 else "speech") for r in real(*a)]
-    )
-    assert "speech (4)" in invoke(checkpoint, corpus_path, "--json", tmp_path / "r.json")
+    kind = {0: "speech", 1: "music"}
+    monkeypatch.setattr(Corpus, "samples", lambda *a: [replace(r, **{what: kind[int(r.key[-1]) % 2]}) for r in real(*a)])
+    shown = invoke(checkpoint, corpus_path, "--json", tmp_path / "r.json")
+    assert ("speech (4)" if what == "source" else "speech (4 items)") in shown
     results = json.loads((tmp_path / "r.json").read_text())["results"]
-    for source, found in results["sources"].items():
-        own = [i["metrics"]["model"]["msd"] for i in results["items"] if i["source"] == source]
+    for value, found in results[f"{what}s"].items():
+        own = [i["metrics"]["model"]["msd"] for i in results["items"] if i[what] == value]
         assert len(own) == 4
         assert found["model"]["msd"]["mean"] == pytest.approx(np.mean(own))
 

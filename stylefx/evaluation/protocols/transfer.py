@@ -17,6 +17,7 @@ from stylefx.evaluation.report import Report, Table
 from stylefx.evaluation.summary import summarise, summarise_ratio
 from stylefx.evaluation.systems import Outcome
 
+_WHOLE_TABLES = 4  # so many labels get a table with every metric
 HEADINGS = {
     "mr_stft": "MR-STFT", "msd": "MSD", "sce_hz": "SCE Hz", "rms_db": "RMS dB", "lufs": "LUFS", "crest_db": "crest dB",
     "pesq": "PESQ",
@@ -36,12 +37,15 @@ def run(job: Job) -> Report:
     titles = {s.name: s.title for s in job.systems}
     results = {"systems": aggregate(items, list(titles), metrics, job.seed)}
     tables = [_table(results["systems"], titles, metrics)]
-    sources = sorted({item["source"] for item in items})
-    if len(sources) > 1:
-        results["sources"] = {
-            s: aggregate([item for item in items if item["source"] == s], list(titles), metrics, job.seed) for s in sources
-        }
-        tables.append(_source_table(results["sources"], titles))
+    for what in ("label", "source"):
+        parts = {v: [i for i in items if i[what] == v] for v in sorted({i[what] for i in items})}
+        if len(parts) < 2:
+            continue
+        results[f"{what}s"] = found = {v: aggregate(part, list(titles), metrics, job.seed) for v, part in parts.items()}
+        if what == "label" and len(parts) <= _WHOLE_TABLES:
+            tables += [_table(f, titles, metrics, f"Distance to the target: {v or 'no label'}") for v, f in found.items()]
+        else:
+            tables.append(_share_table(what, found, titles))
     results["items"] = items
     return Report(
         protocol="p1",
@@ -71,6 +75,7 @@ def _measure(pair: Pair, outcomes: dict[str, Outcome], pesq: bool) -> dict:
     return {
         "key": pair.key,
         "source": pair.source,
+        "label": pair.label,
         "group": pair.group,
         "half": pair.half,
         "metrics": values,
@@ -90,7 +95,7 @@ def aggregate(items: Sequence[dict], systems: Sequence[str], metrics: Sequence[s
     return out
 
 
-def _table(systems: dict, titles: dict[str, str], metrics: Sequence[str]) -> Table:
+def _table(systems: dict, titles: dict[str, str], metrics: Sequence[str], title: str = "Distance to the target") -> Table:
     """With every interval; the terminal has room for that of the share only."""
 
     def rows(interval: bool) -> list[list[str]]:
@@ -100,7 +105,7 @@ def _table(systems: dict, titles: dict[str, str], metrics: Sequence[str]) -> Tab
         ]
 
     return Table(
-        title="Distance to the target",
+        title=f"{title} ({systems['input']['mr_stft'].count} items)",
         columns=["system", "share of the input's MR-STFT distance left", *(HEADINGS[m] for m in metrics)],
         rows=rows(interval=True),
         note="Lower is better" + (", but for PESQ." if "pesq" in metrics else "."),
@@ -108,11 +113,11 @@ def _table(systems: dict, titles: dict[str, str], metrics: Sequence[str]) -> Tab
     )
 
 
-def _source_table(sources: dict[str, dict], titles: dict[str, str]) -> Table:
-    """Speech and music are not alike: the share left per source, with the number of items."""
-    columns = ["system", *(f"{s} ({found['input']['mr_stft'].count})" for s, found in sources.items())]
-    rows = [[title, *(found[name]["share_left"].text() for found in sources.values())] for name, title in titles.items()]
-    return Table("Share of the input's MR-STFT distance left, by source (items)", columns, rows)
+def _share_table(what: str, parts: dict[str, dict], titles: dict[str, str]) -> Table:
+    """Speech and music are not alike: the share left per source or label, with the number of items."""
+    columns = ["system", *(f"{v or '-'} ({found['input']['mr_stft'].count})" for v, found in parts.items())]
+    rows = [[title, *(found[name]["share_left"].text() for found in parts.values())] for name, title in titles.items()]
+    return Table(f"Share of the input's MR-STFT distance left, by {what} (items)", columns, rows)
 
 
 def _draw(path: Path, items: Sequence[dict], titles: dict[str, str]) -> None:
