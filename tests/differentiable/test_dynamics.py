@@ -9,6 +9,7 @@ import torch
 from stylefx.differentiable.compressor import CompressorTwin
 from stylefx.differentiable.expander import ExpanderTwin
 from stylefx.differentiable.operators import dynamics as operator
+from stylefx.differentiable.operators import scans
 from stylefx.differentiable.operators.scans import branching_smoother, linear_scan
 from stylefx.effects.compressor import Compressor
 from stylefx.effects.expander import Expander
@@ -188,18 +189,58 @@ def test_linear_scan_equals_the_loop():
     assert relative(linear_scan(torch.tensor(a), torch.tensor(b)), y) < 1e-13
 
 
-def test_policy_iteration_converges_and_says_when_it_did_not():
+def branching_loop(reduction: torch.Tensor, rise: torch.Tensor, fall: torch.Tensor) -> torch.Tensor:
+    """Sample by sample in float64; differentiable."""
+    state, out = torch.zeros_like(rise), []
+    for value in reduction.unbind(-1):
+        state = state + torch.where(value > state, rise, fall) * (value - state)
+        out.append(state)
+    return torch.stack(out, -1)
+
+
+def wandering(items: int, samples: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Reductions that cross their smoothed selves again and again, and rates from slow to fast."""
     generator = np.random.default_rng(0)
-    items = 20
-    r = np.abs(np.cumsum(generator.standard_normal((items, 20000)), -1)) * generator.uniform(0, 1, (items, 20000))
-    rise, fall = (generator.uniform(0.0001, 0.5, (items, 1)) for _ in range(2))
-    y, state = np.zeros_like(r), np.zeros((items, 1))
-    for n in range(r.shape[1]):
-        value = r[:, n : n + 1]
-        state = state + np.where(value > state, rise, fall) * (value - state)
-        y[:, n : n + 1] = state
-    tensors = [torch.tensor(v) for v in (r, rise, fall)]
-    smooth, _, changed = branching_smoother(*tensors)
-    assert changed.item() == 0
-    assert relative(smooth, y) < 1e-12
-    assert branching_smoother(*tensors, cap=1)[2].item() > 0
+    walk = np.abs(np.cumsum(generator.standard_normal((items, samples)), -1)) * generator.uniform(0, 1, (items, samples))
+    return tuple(torch.tensor(v) for v in (walk, *generator.uniform(0.0001, 0.5, (2, items))))
+
+
+def test_policy_iteration_converges_and_says_when_it_did_not():
+    reduction, rise, fall = wandering(20, 20000)
+    smooth, unfinished = branching_smoother(reduction, rise[:, None], fall[:, None])
+    assert not unfinished.any()
+    with torch.no_grad():
+        assert relative(smooth, branching_loop(reduction, rise, fall)) < 1e-12
+    assert branching_smoother(reduction, rise[:, None], fall[:, None], cap=1)[1].any()
+
+
+@pytest.mark.parametrize("cap", [1, 3])
+def test_what_policy_iteration_leaves_unfinished_equals_the_sample_loop(monkeypatch, cap):
+    monkeypatch.setattr(scans, "POLICY_CAP", cap)
+    inputs = [t.requires_grad_() for t in wandering(12, 1500)]
+    inputs[0].data[::4] = 0.0  # items that are finished stay as they are
+    raw, unfinished = branching_smoother(inputs[0], inputs[1][:, None], inputs[2][:, None], cap)
+    assert 0 < unfinished.sum() < 12
+    truth = branching_loop(*inputs)
+    assert relative(raw, truth) > 1e-9
+    ours = operator.smooth_reduction(*inputs, 1.0, "scan")
+    assert relative(ours, truth) < 1e-12
+    upstream = torch.randn(truth.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mine, theirs = (torch.autograd.grad((y * upstream).sum(), inputs) for y in (ours, truth))
+    assert all(relative(a, b) < 1e-9 for a, b in zip(mine, theirs))
+
+
+@pytest.mark.parametrize("operation", ["compiled", "scan"])
+@pytest.mark.parametrize("rates", [(0.001, 0.4), (0.4, 0.01)])
+def test_a_state_on_its_way_to_zero_does_not_come_to_rest_before(operation, rates):
+    """A gate that has opened: every sample and the gradients of both rates, however small they have become."""
+    reduction = torch.cat([torch.full((1, 30), 40.0), torch.zeros(1, 700)], -1).double()
+    inputs = [reduction, *(torch.tensor([v], dtype=torch.float64) for v in rates)]
+    inputs = [t.requires_grad_() for t in inputs]
+    results = [operator.smooth_reduction(*inputs, -1.0, operation), branching_loop(*inputs)]
+    samples = [r[0, ::50].detach() for r in results]
+    audible = samples[1] > 1e-90
+    assert torch.allclose(samples[0][audible], samples[1][audible], rtol=1e-9, atol=0.0)
+    late = torch.zeros_like(reduction).index_fill(-1, torch.arange(150, 160), 1.0)
+    ours, truth = (torch.autograd.grad((y * late).sum(), inputs[1:]) for y in results)
+    assert all(a.item() == pytest.approx(b.item(), rel=1e-6) for a, b in zip(ours, truth))

@@ -43,6 +43,14 @@ def test_smoother_and_its_gradients(sign, rates, samples):
         assert relative(kernel.cpu(), plain.cpu()) < 1e-6
 
 
+def test_a_state_on_its_way_to_zero_does_not_come_to_rest_before():
+    reduction = torch.cat([torch.full((1, 20), 40.0), torch.zeros(1, 130)], -1).double().to(DEVICE)
+    slow, fast = (torch.tensor([v], dtype=torch.float64, device=DEVICE) for v in (0.001, 0.4))
+    out = triton_kernels.branching_smoother(reduction, slow, fast).cpu()
+    expected = out[0, 19] * 0.6 ** torch.arange(1, 131, dtype=torch.float64)
+    assert torch.allclose(out[0, 20:], expected, rtol=1e-9, atol=0.0)
+
+
 def test_recursion_and_its_gradients():
     audio, upstream, results = draw(2, 2, 70), draw(2, 2, 70, seed=1), []
     gain, cutoff, q = draw(2, 3) * 12, draw(2, 3, seed=2).abs() * 3000 + 50, draw(2, 3, seed=3).abs() * 3 + 0.3

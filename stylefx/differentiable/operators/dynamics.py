@@ -62,7 +62,7 @@ def curve(peak: Tensor, threshold: Tensor, slope: Tensor, knee: Tensor, limit: T
 def smooth_reduction(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: str | None = None) -> Tensor:
     """The branching smoother: reduction (items, n) in the state's precision, rise and fall (items,)."""
     form = form or default_form(reduction)
-    return _smoother(reduction.contiguous(), rise.contiguous(), fall.contiguous(), sign, form)[0]
+    return _smoother(reduction.contiguous(), rise.contiguous(), fall.contiguous(), sign, form)
 
 
 @torch.library.custom_op("stylefx::dynamics", mutates_args=())
@@ -110,24 +110,38 @@ _dynamics.register_autograd(_backward, setup_context=_save)
 
 
 @torch.library.custom_op("stylefx::smoother", mutates_args=())
-def _smoother(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: str) -> tuple[Tensor, Tensor]:
-    """y and how many items were still changing branches in the last permitted scan (0: exact)."""
+def _smoother(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: str) -> Tensor:
     if form == "compiled":
-        smooth = torch.empty_like(reduction)
-        for_rows(loops.smooth_items, len(reduction), *(t.detach().numpy() for t in (reduction, rise, fall, smooth)))
-        return smooth, torch.zeros((), dtype=torch.int64)
+        return _smoothed_by_loops(reduction, rise, fall)
     if form == "triton":
         from stylefx.differentiable.operators import triton_kernels
 
-        smooth = triton_kernels.branching_smoother(reduction, rise, fall)
-        return smooth, torch.zeros((), dtype=torch.int64, device=reduction.device)
-    smooth, _, changed = scans.branching_smoother(reduction, rise[:, None], fall[:, None])
-    return smooth, changed
+        return triton_kernels.branching_smoother(reduction, rise, fall)
+    smooth, unfinished = scans.branching_smoother(reduction, rise[:, None], fall[:, None], scans.POLICY_CAP)
+    return _finished(smooth, unfinished, reduction, rise, fall)
+
+
+def _smoothed_by_loops(reduction: Tensor, rise: Tensor, fall: Tensor) -> Tensor:
+    """float64, on the CPU."""
+    smooth = torch.empty_like(reduction)
+    for_rows(loops.smooth_items, len(reduction), *(t.detach().numpy() for t in (reduction, rise, fall, smooth)))
+    return smooth
+
+
+def _finished(smooth: Tensor, unfinished: Tensor, reduction: Tensor, rise: Tensor, fall: Tensor) -> Tensor:
+    """Items that policy iteration left unfinished, through the loop on the CPU.
+
+    Reading the flags is the one place where a step waits for a device that has neither compiled loops nor Triton kernels.
+    """
+    if unfinished.any():
+        inputs = (t[unfinished].to("cpu", torch.float64) for t in (reduction, rise, fall))
+        smooth[unfinished] = _smoothed_by_loops(*inputs).to(smooth.dtype).to(smooth.device)
+    return smooth
 
 
 @_smoother.register_fake
-def _(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: str) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(reduction), reduction.new_empty((), dtype=torch.int64)
+def _(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: str) -> Tensor:
+    return torch.empty_like(reduction)
 
 
 @torch.library.custom_op("stylefx::smoother_adjoint", mutates_args=())
@@ -160,11 +174,11 @@ def _(reduction, rise, fall, smooth, upstream, sign: float, form: str) -> tuple[
 
 def _save_smoother(ctx, inputs, output) -> None:
     reduction, rise, fall, ctx.sign, ctx.form = inputs
-    ctx.save_for_backward(reduction, rise, fall, output[0])
+    ctx.save_for_backward(reduction, rise, fall, output)
     ctx.set_materialize_grads(False)
 
 
-def _smoother_backward(ctx, upstream: Tensor | None, _changed):
+def _smoother_backward(ctx, upstream: Tensor | None):
     if upstream is None:
         return None, None, None, None, None
     return (*_smoother_adjoint(*ctx.saved_tensors, upstream.contiguous(), ctx.sign, ctx.form), None, None)

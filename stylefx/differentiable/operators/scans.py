@@ -1,7 +1,6 @@
 """Recursions over time in plain torch, for devices that have no compiled loop: parallel scans in float64.
 
-Nothing here reads a value back from the device, so that a training step never waits. Devices without float64 (Apple's
-MPS) compute in float32.
+Nothing here reads a value back from the device. Devices without float64 (Apple's MPS) compute in float32.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 POLICY_CAP = 24  # scans; 20 was the most that 250 random cases of 131072 samples needed
-_TIE_DB = {torch.float64: 1e-8, torch.float32: 1e-5}
+TIE = {torch.float64: 1e-10, torch.float32: 1e-5}  # r and y that differ by less, relative to the larger, agree
 _CHUNK = 512
 _SECTION_CHUNK = 64
 
@@ -44,25 +43,25 @@ def _doubling_scan(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return a, b
 
 
-def branching_smoother(reduction: Tensor, rise: Tensor, fall: Tensor, cap: int = POLICY_CAP) -> tuple[Tensor, Tensor, Tensor]:
+def branching_smoother(reduction: Tensor, rise: Tensor, fall: Tensor, cap: int = POLICY_CAP) -> tuple[Tensor, Tensor]:
     """y[n] = y[n-1] + k (r[n] - y[n-1]), k = rise where r[n] > y[n-1], else fall; reduction (items, n), rise and fall (items, 1).
 
     Policy iteration: guess the branches, solve the linear recursion, look at the branches again. Each scan makes at least
-    one more sample final, in practice almost all. Returns y, the mask of rising samples and the number of items whose
-    mask still changed in the last of ``cap`` scans, all on the device.
+    one more sample final, in practice almost all. Returns y and, per item, whether its branches still changed in the last of
+    ``cap`` scans, so that y is not final; both on the device.
     """
     # Where r and y agree to rounding, the slower branch: the faster one would forget what the true state still remembers.
-    margin = torch.where(rise >= fall, _TIE_DB[reduction.dtype], -_TIE_DB[reduction.dtype])
-    rising = _first_guess(reduction, rise, fall)
-    changed = torch.zeros((), dtype=torch.int64, device=reduction.device)
-    y = reduction
+    # Relative to both: a state on its way to 0 must not come to rest before.
+    tie = torch.where(rise >= fall, TIE[reduction.dtype], -TIE[reduction.dtype])
+    rising, y = _first_guess(reduction, rise, fall), reduction
+    changed = torch.ones_like(rising)
     for _ in range(cap):
-        k = torch.where(rising, rise, fall)
-        y = linear_scan(1.0 - k, k * reduction)
-        update = reduction > pad(y[..., :-1], (1, 0)) + margin
-        changed = (update != rising).any(-1).sum()
-        rising = update
-    return y, rising, changed
+        keep = 1.0 - torch.where(rising, rise, fall)
+        y = linear_scan(keep, (1.0 - keep) * reduction)  # not k, which keep has rounded: so the state rests where r does
+        before = pad(y[..., :-1], (1, 0))
+        update = reduction > before + tie * torch.maximum(reduction.abs(), before.abs())
+        changed, rising = update != rising, update
+    return y, changed.any(-1)
 
 
 def _first_guess(reduction: Tensor, rise: Tensor, fall: Tensor) -> Tensor:

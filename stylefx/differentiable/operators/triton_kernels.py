@@ -12,8 +12,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from stylefx.differentiable.operators.scans import TIE
+
 BLOCK = 1024
-TIE_DB = 1e-8
 
 
 @triton.jit
@@ -26,7 +27,7 @@ def _then(a, b, before_a, before_b, c, d, before_c, before_d):
 def _smoother_kernel(reduction, rise_of, fall_of, out, samples, tie, BLOCK: tl.constexpr):
     item = tl.program_id(0).to(tl.int64)
     rise, fall = tl.load(rise_of + item), tl.load(fall_of + item)
-    margin = tl.where(rise >= fall, tie, -tie).to(rise.dtype)
+    tie = tl.where(rise >= fall, tie, -tie).to(rise.dtype)
     lane = tl.arange(0, BLOCK)
     zero = tl.zeros([BLOCK], dtype=rise.dtype)
     state = rise * 0.0
@@ -34,15 +35,17 @@ def _smoother_kernel(reduction, rise_of, fall_of, out, samples, tie, BLOCK: tl.c
         place = start + lane
         inside = place < samples
         r = tl.load(reduction + item * samples + place, mask=inside, other=0.0)
-        rising = r > state + margin
+        rising = r > state
         y = zero
         changed = 1
         while changed > 0:
             k = tl.where(rising, rise, fall)
-            keep, add = tl.where(inside, 1.0 - k, 1.0 + zero), tl.where(inside, k * r, zero)
+            keep = tl.where(inside, 1.0 - k, 1.0 + zero)
+            add = (1.0 - keep) * r
             a, b, before_a, before_b = tl.associative_scan((keep, add, zero + 1.0, zero), 0, _then)
             y = a * state + b
-            now = r > before_a * state + before_b + margin
+            before = before_a * state + before_b
+            now = r > before + tie * tl.maximum(tl.abs(r), tl.abs(before))
             changed = tl.sum(((now != rising) & inside).to(tl.int32), 0)
             rising = now
         tl.store(out + item * samples + place, y, mask=inside)
@@ -124,7 +127,7 @@ def branching_smoother(reduction: Tensor, rise: Tensor, fall: Tensor) -> Tensor:
     """As ``scans.branching_smoother``, always final: reduction float64 (items, n), rise and fall (items,)."""
     out = torch.empty_like(reduction)
     samples = reduction.shape[1]
-    _smoother_kernel[(len(reduction),)](reduction, rise, fall, out, samples, TIE_DB, BLOCK=_block(samples))
+    _smoother_kernel[(len(reduction),)](reduction, rise, fall, out, samples, TIE[reduction.dtype], BLOCK=_block(samples))
     return out
 
 
