@@ -92,7 +92,8 @@ class LogBands(nn.Module):
             audio = nn.functional.pad(audio, (0, size // 2 + 1 - audio.shape[-1]))
         hop = max(round(self.hop_s * sample_rate), 1)
         spectrum = torch.stft(audio, size, hop, window.numel(), window, center=True, return_complex=True)
-        return weights @ (spectrum.real.square() + spectrum.imag.square())
+        squares = torch.view_as_real(spectrum).square()
+        return weights @ (squares[..., 0] + squares[..., 1])
 
     def forward(self, audio: Tensor, sample_rate: float) -> Tensor:
         return standardise_db(self.power(audio, sample_rate))
@@ -107,6 +108,8 @@ def average_spectrum(power: Tensor) -> Tensor:
 def quantiles(x: Tensor, probabilities: tuple[float, ...]) -> Tensor:
     """(batch, n) -> (batch, len(probabilities)), nearest rank."""
     ranks = [round(p * (x.shape[-1] - 1)) for p in probabilities]
+    if len(ranks) < 4 and x.device.type == "cpu":  # selecting is faster than sorting
+        return torch.stack([x.kthvalue(rank + 1, dim=-1).values for rank in ranks], dim=-1)
     return x.sort(dim=-1).values[:, ranks]
 
 
@@ -130,7 +133,8 @@ class Dynamics(nn.Module):
             repeats = -(-2 * self.lags[-1] * hop // max(audio.shape[-1], 1))
             return self.blocks(audio.repeat(1, repeats + 1), sample_rate)
         x = audio[:, : count * hop].unflatten(-1, (count, hop))
-        return standardise_db(2 * x.square().mean(dim=-1)), standardise_db(x.abs().amax(dim=-1).square())
+        power = torch.linalg.vector_norm(x, dim=-1).square() / hop  # several times faster than a mean of squares
+        return standardise_db(2 * power), standardise_db(x.abs().amax(dim=-1).square())
 
     def forward(self, audio: Tensor, sample_rate: float) -> Tensor:
         level, peak = self.blocks(audio, sample_rate)
