@@ -2,25 +2,79 @@
 
 import pytest
 import torch
+from torch._library.custom_ops import CustomOpDef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stylefx.differentiable import DifferentiableChain
 from stylefx.differentiable.losses import StyleTransferLoss
-from stylefx.differentiable.operators import scans, spectral_distance
+from stylefx.differentiable.operators import biquads, dynamics, forms, frequency, scans, spectral_distance
 from stylefx.differentiable.operators.frequency import filter_spectrum
 from stylefx.effects.chain import EffectChain
 from stylefx.effects.registry import effect_names, make_effect
 
 READS = {"_local_scalar_dense", "nonzero", "equal", "is_nonzero", "masked_select", "unique"}
+COPIES = {"_to_copy", "copy_"}
 
 
 class NoReads(TorchDispatchMode):
-    """Fails on operators whose result the host needs before it can go on."""
+    """Fails on operators whose result the host needs before it can go on, and on copies between host and device."""
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.__name__.split(".")[0]
         assert name not in READS, f"{name} waits for the device"
-        return function(*args, **(kwargs or {}))
+        out = function(*args, **(kwargs or {}))
+        if name in COPIES:
+            places = {t.device.type for t in (*args, out) if isinstance(t, torch.Tensor)}
+            assert len(places) == 1, f"{name} waits for a copy"
+        return out
+
+
+@pytest.fixture
+def cuda_path(monkeypatch):
+    """Tensors of the meta device go where those of CUDA go, and the operators' insides run on them, not their descriptions
+    for tracers; kernels are launched into the void. Returns the names of those launched."""
+    triton_kernels = pytest.importorskip(
+        "stylefx.differentiable.operators.triton_kernels", reason="Triton is not installed: pip install triton"
+    )
+    launched: set[str] = set()
+
+    def launcher(kernel, grid):
+        return lambda *arguments, **options: launched.add(kernel.fn.__name__)
+
+    monkeypatch.setattr(type(triton_kernels._smoother_kernel), "__getitem__", launcher)
+    monkeypatch.setattr(forms, "uses_triton", lambda tensor: True)
+    for module in (biquads, dynamics, frequency, spectral_distance):
+        for operator in vars(module).values():
+            if isinstance(operator, CustomOpDef):
+                monkeypatch.setattr(operator, "_abstract_fn", operator._init_fn)
+    return launched
+
+
+KERNELS = {
+    "compressor": {"_smoother_kernel", "_smoother_adjoint_kernel"},
+    "parametric_eq": {"_apply_kernel", "_adjoint_kernel"},
+    "reverb": {"_all_pole_kernel"},
+}
+
+
+@pytest.mark.parametrize("name", effect_names())
+def test_a_whole_step_on_the_path_of_cuda(name, cuda_path):
+    """Forward, loss and backward, the insides of all operators included, on tensors without values: reading one is an
+    error. The first step may copy constants to the device; the second copies nothing."""
+    chain = DifferentiableChain(EffectChain.of(make_effect(name)))
+    loss = StyleTransferLoss(fft_sizes=(32, 512)).to("meta")
+    audio = torch.empty(2, 2, 4000, device="meta", requires_grad=True)
+    controls = torch.empty(2, chain.num_controls, device="meta", requires_grad=True)
+
+    def step():
+        out = chain(audio, controls, 24000)
+        return torch.autograd.grad(loss(out, torch.empty_like(audio)), [audio, controls])
+
+    step()
+    with NoReads():
+        gradients = step()
+    assert [g.shape for g in gradients] == [audio.shape, controls.shape]
+    assert cuda_path >= {"_distance_kernel"} | KERNELS.get(name, set())
 
 
 @pytest.mark.parametrize("name", effect_names())
@@ -53,5 +107,7 @@ def test_insides_of_the_plain_operators(monkeypatch):
 
 
 def test_the_watch_sees_a_read():
-    with pytest.raises(AssertionError, match="waits"), NoReads():
+    with pytest.raises(AssertionError, match="waits for the device"), NoReads():
         torch.ones(1).item()
+    with pytest.raises(AssertionError, match="waits for a copy"), NoReads():
+        torch.ones(1).to("meta")
