@@ -34,7 +34,7 @@ _TRIED_SAMPLES = 4
 class Options:
     """How to run a build; none of this changes a byte of it."""
 
-    executor: str = "ray"
+    executor: str = "auto"
     workers: int | None = None
     address: str | None = None
     share: Share = field(default_factory=Share)
@@ -43,8 +43,13 @@ class Options:
     finalize: bool = True
     sample_limit_s: float = 120.0
     memory_limit_mb: int = 0
-    opened: Callable[[], Executor] | None = None  # gives an executor that is already being started
+    opened: Callable[[], Executor] | None = None  # gives one that is being started already
     work: Work = run_task
+
+    def open(self) -> Executor:
+        if self.opened is not None:
+            return self.opened()
+        return open_executor(self.executor, self.work, self.workers, self.address)
 
 
 @dataclass
@@ -141,7 +146,7 @@ def _work_off(job: Job, lease: Lease, started: float) -> None:
             driver = Driver(job, lease, reader, stopper)
             if todo:
                 driver.add(todo)
-                executor = options.opened() if options.opened else open_executor(*_how(options))
+                executor = options.open()
                 stopper.install()  # Ray puts its own handlers in place
                 preflight(job.manifest, storage, executor, _some_recordings(job, todo[0]))
             job.summary.startup_s = time.monotonic() - started
@@ -153,10 +158,6 @@ def _work_off(job: Job, lease: Lease, started: float) -> None:
             if executor:
                 job.summary.workers = executor.workers
                 executor.close()
-
-
-def _how(options: Options) -> tuple:
-    return options.executor, options.work, options.workers, options.address
 
 
 def _some_recordings(job: Job, shard: ShardInfo) -> tuple[str, ...]:

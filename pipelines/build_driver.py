@@ -13,7 +13,7 @@ from pipelines.build import Job
 from pipelines.build_lease import Lease
 from pipelines.build_resume import SidecarReader
 from pipelines.build_stop import Stopper
-from pipelines.executors import NODE_DIED, Executor, Outcome, ShardTask, open_executor
+from pipelines.executors import NODE_DIED, Executor, Outcome, ShardTask
 from pipelines.plan import ShardInfo
 from pipelines.shard_sidecar import committed
 from pipelines.sources import source_root
@@ -58,8 +58,7 @@ class Driver:
             if stopping:
                 self._queue.clear()
             if self._queue and executor is None:
-                o = self._job.options
-                executor = open_executor(o.executor, o.work, o.workers, o.address)
+                executor = self._job.options.open()
                 self._stopper.install()
             if executor is not None:
                 self._start(executor)

@@ -17,6 +17,7 @@ from pipelines.plan_summary import PlanSummary
 from pipelines.scan import scan
 from pipelines.shard import local_plan
 from pipelines.storage import LocalStorage, Storage, explained, open_storage
+from pipelines.workers import Crew
 from stylefx.corpus.schema import INDEX_FILE, catalog_file, plan_file
 from stylefx.errors import UserError
 
@@ -48,9 +49,18 @@ def plans_of(storage: Storage) -> list[tuple[Path, list[ShardInfo]]]:
 
 
 def prepare(
-    manifest: Manifest, out: str, grow: bool, workers: int | None, say: Callable[[str], None], dry_run: bool = False
+    manifest: Manifest,
+    out: str,
+    grow: bool,
+    workers: int | None,
+    say: Callable[[str], None],
+    dry_run: bool = False,
+    crew: Crew | None = None,
 ) -> Prepared:
-    """Scan and plan what is not there. A dry run leaves its plan in a temporary folder; a catalog is kept for the build."""
+    """Scan and plan what is not there. A dry run leaves its plan in a temporary folder; a catalog is kept for the build.
+
+    workers: processes that scan, 0 for none but this; they come out of ``crew``.
+    """
     storage = open_storage(out)
     corpus = read_corpus(storage)
     if corpus is None and grow:
@@ -72,7 +82,7 @@ def prepare(
         begun = corpus is not None and generation < len(corpus["generations"])
         if not _fetch(storage, plan) or not (begun or _is_of(plan, manifest)):
             if not (_fetch(storage, catalog) and begun):
-                _scan(manifest, storage, catalog, earlier, workers, say)
+                _scan(manifest, storage, catalog, earlier, workers, say, crew)
             target = Path(stack.enter_context(tempfile.TemporaryDirectory())) / plan.name if dry_run else plan
             say("planning")
             summary = make_plan(manifest, catalog, target, generation, earlier)
@@ -146,12 +156,13 @@ def _scan(
     earlier: list[tuple[Path, Path]],
     workers: int | None,
     say: Callable[[str], None],
+    crew: Crew | None,
 ) -> None:
     say("scanning the recordings")
     if isinstance(storage, LocalStorage):
         storage.root.mkdir(parents=True, exist_ok=True)
     previous = catalog if catalog.is_file() else earlier[-1][0] if earlier else None
-    result = scan(manifest, catalog, previous=previous, workers=workers)
+    result = scan(manifest, catalog, previous=previous, workers=workers, crew=crew)
     _store(storage, catalog)
     say(f"{result.recordings} recordings, {result.hours:.2f} h")
     for reason, count in sorted(result.errors.items(), key=lambda item: -item[1]):

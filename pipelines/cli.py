@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from stylefx import __version__
@@ -20,6 +22,9 @@ COMMANDS = {
     "compare": ("pipelines.cli_look:compare", "Say what differs between two corpora."),
 }
 
+#: keeps numpy and pyarrow from starting threads when they are imported, so that workers can be forked from this process
+_FORKABLE = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+
 
 @click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="stylefx-pipe")
@@ -28,6 +33,8 @@ def cli() -> None:
 
 
 def main() -> None:
+    for name, value in _FORKABLE.items():
+        os.environ.setdefault(name, value)
     run(cli)
 
 

@@ -1,11 +1,14 @@
 """Where shard tasks run. An executor starts tasks, says what became of them, and can kill one; it decides nothing.
 
-``ray`` runs them on this machine's cores or a cluster; ``inline`` in child processes of the driver, without Ray (one,
-unless more workers are asked for); ``direct`` in the driver itself, for debugging: a crash ends the build.
+``ray`` runs them on a cluster or on this machine's cores; ``inline`` in child processes of the driver, without Ray (one,
+unless more workers are asked for); ``direct`` in the driver itself, for debugging: a crash ends the build. ``auto`` is Ray
+where a cluster is named, and else child processes on all cores: on one machine Ray gives the same bytes at the same pace, but
+starting its runtime takes as much computing as rendering eighty samples.
 """
 
 from __future__ import annotations
 
+import sys
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,10 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.environment import environment_digest
+from pipelines.workers import Crew, cores
 from stylefx.errors import UserError
 
 NODE_DIED = "its node died"
-EXECUTORS = ("ray", "inline", "direct")
+EXECUTORS = ("auto", "ray", "inline", "direct")
 
 
 @dataclass(frozen=True)
@@ -119,8 +123,19 @@ def describe(error: BaseException) -> dict[str, Any]:
     }
 
 
-def open_executor(kind: str, work: Work, workers: int | None, address: str | None = None) -> Executor:
-    """The executor of this name; Ray is imported only when it is asked for."""
+def choose_executor(kind: str, address: str | None = None) -> str:
+    """What ``auto`` stands for here; other names stay what they are."""
+    if kind != "auto":
+        return kind
+    connected = "ray" in sys.modules and sys.modules["ray"].is_initialized()  # a caller's own cluster, as in notebooks
+    return "ray" if address or connected else "inline"
+
+
+def open_executor(kind: str, work: Work, workers: int | None, address: str | None = None, crew: Crew | None = None) -> Executor:
+    """The executor of this name; Ray is imported only when it is asked for. ``crew``: workers that run already."""
+    if kind == "auto":
+        kind = choose_executor(kind, address)
+        workers = workers or (cores() if kind == "inline" else None)
     if kind == "ray":
         from pipelines.executors_ray import RayExecutor
 
@@ -130,7 +145,7 @@ def open_executor(kind: str, work: Work, workers: int | None, address: str | Non
     if kind == "inline":
         from pipelines.executors_inline import InlineExecutor
 
-        return InlineExecutor(work, workers or 1)
+        return InlineExecutor(work, workers or 1, crew)
     if kind == "direct":
         return DirectExecutor(work)
     raise UserError(f"there is no executor {kind!r}; choose one of {', '.join(EXECUTORS)}")

@@ -39,7 +39,7 @@ def check_node(manifest_json: str, out: str, recordings: tuple[str, ...]) -> dic
         _write_somewhere(open_storage(out), host)
         _read_recordings(recordings)
         _engine(manifest)
-        _compile(manifest)
+        load_kernels(manifest)
     except StylefxError as error:
         return {"host": host, "problem": str(error)}
     except Exception as error:  # noqa: BLE001 - the process boundary: the driver turns it into a sentence
@@ -73,19 +73,27 @@ def _engine(manifest: Manifest) -> None:
         engine_preflight(manifest.augment.engine)
 
 
-def _compile(manifest: Manifest) -> None:
-    """Render a moment of noise through every effect that the manifest can draw, so that workers find compiled kernels."""
+def load_kernels(manifest: Manifest) -> None:
+    """Measure and render a moment of noise with all that the manifest can draw: what was compiled before on this machine is
+    loaded, what was not is compiled and kept."""
     import numpy as np
 
-    from stylefx.audio import integrated_lufs
+    from pipelines.activity import RecordingMeter
+    from stylefx.audio import integrated_lufs, pitch_tempo
     from stylefx.effects.registry import make_effect
 
     rate, channels = manifest.segment.sample_rate, manifest.segment.channels
-    noise = np.random.default_rng(0).standard_normal((channels, rate)).astype(np.float32) * np.float32(0.1)
+    noise = np.random.default_rng(0).standard_normal((channels, rate // 2)).astype(np.float32) * np.float32(0.1)
+    meter = RecordingMeter(rate, channels)
+    meter.add(noise)
+    meter.measures()
     integrated_lufs(noise, rate)
+    if manifest.augment.probability > 0 and manifest.augment.engine == "vocoder":
+        pitch_tempo(noise, rate, 100.0, 1.1)
     chains = manifest.resolved_chains
     steps = [*(chains.clean or ()), *(chains.input or ()), *(chains.target or ()), *(chains.finish or ())]
     steps += [step for style in chains.styles or () for step in style.target]
     for name, config in {(s.effect, repr(s.config)): (s.effect, s.config) for s in steps if s.step == "effect"}.values():
         effect = make_effect(name, **config)
-        effect.render(noise, None, rate)
+        # not the defaults: what is neutral is left out and would not be compiled
+        effect.render(noise, {p.name: p.from_control(0.25) for p in effect.parameters}, rate)

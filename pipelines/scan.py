@@ -13,6 +13,7 @@ from pipelines.scan_catalog import CatalogWriter, PreviousRows, measured_row, so
 from pipelines.scan_pool import WorkerPool
 from pipelines.sources import Found, file_sha256, list_recordings, open_uri
 from pipelines.storage import is_remote, patiently
+from pipelines.workers import Crew
 from stylefx.audio import open_blocks
 from stylefx.errors import IncompleteError, UserError
 
@@ -36,18 +37,19 @@ def scan(
     workers: int | None = None,
     progress: Callable[[int, float], None] | None = None,
     skip: Callable[[Found], bool] | None = None,
+    crew: Crew | None = None,
 ) -> ScanSummary:
     """Write the catalog (atomically).
 
-    workers: processes; default: one per core; 0: in this process. previous: an earlier catalog, whose rows are kept where
-    a file's size and time did not change. progress(recordings so far, hours so far) is called now and then. ``skip`` says
-    which recordings are left out (those of earlier generations).
+    workers: processes, out of ``crew`` where one is given; default: one per core; 0: in this process. previous: an earlier
+    catalog, whose rows are kept where a file's size and time did not change. progress(recordings so far, hours so far) is
+    called now and then. ``skip`` says which recordings are left out (those of earlier generations).
     """
     old = PreviousRows(previous) if previous is not None and Path(previous).exists() else None
     writer = CatalogWriter(catalog_path, sources_digest(manifest))
     count, reused, hours, errors = 0, 0, 0.0, Counter()
     try:
-        for row, was_reused in _rows(manifest, old, workers, skip):
+        for row, was_reused in _rows(manifest, old, workers, skip, crew):
             writer.add(row)
             count, reused = count + 1, reused + was_reused
             hours += row["frames"] / row["sample_rate"] / 3600 if row["sample_rate"] else 0.0
@@ -83,7 +85,11 @@ def error_kind(error: str) -> str:
 
 
 def _rows(
-    manifest: Manifest, old: PreviousRows | None, workers: int | None, skip: Callable[[Found], bool] | None
+    manifest: Manifest,
+    old: PreviousRows | None,
+    workers: int | None,
+    skip: Callable[[Found], bool] | None,
+    crew: Crew | None,
 ) -> Iterator[tuple[dict, bool]]:
     """Catalog rows in the order of the listing, and whether each was taken over."""
     limit_s = manifest.limits.recording_hours * 3600
@@ -93,7 +99,7 @@ def _rows(
             if skip is None or not skip(found):
                 yield found, None if old is None else old.find(found)
 
-    with WorkerPool(measure_recording, workers, manifest.limits.scan_seconds) as pool:
+    with WorkerPool(measure_recording, workers, manifest.limits.scan_seconds, crew) as pool:
         for found, known, row in pool.map_ordered(tasks(), lambda task: None if task[1] else (task[0], limit_s)):
             if known is not None:
                 fresh = {k: getattr(found, k) for k in ("group", "label", "licence", "attribution")}
