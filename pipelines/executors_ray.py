@@ -16,9 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipelines.build_lease import process_lives
 from pipelines.environment import ONE_THREAD
 from pipelines.executors import NODE_DIED, Executor, Outcome, ShardTask, Work, outcome_of
+from pipelines.workers import become_worker
 from stylefx.errors import IncompleteError, UserError
 
 _OBJECT_STORE_BYTES = 80 << 20  # reports are small and audio never passes through Ray; 75 MiB is Ray's least
@@ -30,6 +33,10 @@ _SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
 }
+
+#: Ray gives way to everything else that runs, with workers at nice 15. On a machine of our own the build is what it is for;
+#: who wants otherwise starts the command itself under nice, which its workers inherit, or sets this variable.
+_LOCAL_SETTINGS = {"RAY_worker_niceness": "0"}
 
 
 def _remove_left_behind(place: str) -> None:
@@ -43,8 +50,20 @@ def _remove_left_behind(place: str) -> None:
 
 
 def _import_the_rest() -> None:
-    """What the first shard would import: done by the other workers while one per node runs the preflight."""
+    """What the first shard would import and load: done by every worker as soon as it runs, while the driver still plans."""
+    become_worker()
     import pipelines.shard  # noqa: F401
+    from stylefx.audio import integrated_lufs
+
+    integrated_lufs(np.zeros((1, 12000), np.float32), 24000)  # with its first kernel numba loads all that it knows
+
+
+def _in_worker(work: Work) -> Work:
+    def shard(task: ShardTask) -> dict[str, Any]:
+        become_worker()
+        return work(task)
+
+    return shard
 
 
 class RayExecutor(Executor):
@@ -70,7 +89,10 @@ class RayExecutor(Executor):
         cpus = int(ray.cluster_resources().get("CPU", 1))
         self.workers = min(workers, cpus) if workers else max(cpus, 1)
         self._environment = environment
-        self._remote = ray.remote(max_retries=0, num_cpus=1, runtime_env=environment)(work)
+        self._remote = ray.remote(max_retries=0, num_cpus=1, runtime_env=environment)(_in_worker(work))
+        warm = ray.remote(max_retries=0, num_cpus=1, runtime_env=environment)(_import_the_rest)
+        idle = int(ray.available_resources().get("CPU", 0))
+        self._warming = [warm.remote() for _ in range(min(idle, self.workers))]
 
     def _start(self, workers: int) -> None:
         """A private runtime: address="local", because a bare init can attach to a stranger's cluster."""
@@ -78,8 +100,9 @@ class RayExecutor(Executor):
         _remove_left_behind(place)
         self._folder = tempfile.mkdtemp(prefix=f"sfx-{os.getpid()}-", dir=place)
         self._owner = True
-        before = {name: os.environ.get(name) for name in ONE_THREAD}
-        os.environ.update(ONE_THREAD)  # the runtime's processes inherit it
+        inherited = ONE_THREAD | _LOCAL_SETTINGS  # by the runtime's processes
+        before = {name: os.environ.get(name) for name in inherited}
+        os.environ.update(inherited | {k: v for k, v in os.environ.items() if k in _LOCAL_SETTINGS})
         try:
             self._ray.init(
                 address="local",
@@ -159,9 +182,6 @@ class RayExecutor(Executor):
         for node in nodes:
             strategy = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
             refs[remote.options(scheduling_strategy=strategy).remote(*args)] = node["NodeManagerAddress"]
-        idle = int(self._ray.available_resources().get("CPU", 0)) - len(refs)
-        warm = self._ray.remote(max_retries=0, num_cpus=1, runtime_env=self._environment)(_import_the_rest)
-        self._warming = [warm.remote() for _ in range(max(0, min(idle, self.workers - len(refs))))]
         ready, pending = self._ray.wait(list(refs), num_returns=len(refs), timeout=300)
         out = []
         for ref in ready:
