@@ -9,6 +9,7 @@ import torch
 from stylefx.differentiable.operators.biquads import biquads
 from stylefx.differentiable.operators.filtering import MAX_PADDING, padding
 from stylefx.differentiable.operators.frequency import fft_length, filter_spectrum
+from stylefx.differentiable.operators.scans import section
 from stylefx.differentiable.operators.sections import digital_coefficients, warped_sections
 from stylefx.differentiable.parametric_eq import ParametricEqTwin, band_sections, range_padding
 from stylefx.effects.parametric_eq import BAND_KINDS, ParametricEq
@@ -62,6 +63,19 @@ def test_corner_of_20_hz_and_q_10(form, rate, kind):
     ours = apply(form, audio, warped_sections(kind, gain, cutoff, q, rate)[:, None])
     truth = scipy_filter(audio.numpy(), cookbook(kind, gain, cutoff, q, rate)[:, None].numpy())
     assert worst_item(ours, truth) < FORWARD[form]
+
+
+@pytest.mark.parametrize("kind", BAND_KINDS)
+def test_scanned_sections_lose_no_digits_at_low_frequencies(kind):
+    """Poles at 20 Hz of 96 kHz, against a loop in extended precision over the same coefficients."""
+    gain, cutoff, q = (torch.tensor([v], dtype=torch.float64) for v in (12.0, 20.0, 5.0))
+    coefficients = digital_coefficients(warped_sections(kind, gain, cutoff, q, 96000.0))
+    audio = torch.randn(1, 1, 1500, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    b0, b1, b2, a1, a2 = coefficients[0].numpy().astype(np.longdouble)
+    x, y = np.pad(audio[0, 0].numpy().astype(np.longdouble), (2, 0)), np.zeros(1502, np.longdouble)
+    for n in range(2, 1502):
+        y[n] = b0 * x[n] + b1 * x[n - 1] + b2 * x[n - 2] - a1 * y[n - 1] - a2 * y[n - 2]
+    assert relative(section(audio, coefficients)[0, 0], y[2:]) < 1e-13
 
 
 @pytest.mark.parametrize("form", FORWARD)

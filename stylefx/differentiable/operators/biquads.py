@@ -60,17 +60,17 @@ def _biquads_adjoint(
         for_rows(loops.adjoint_rows, rows, *(t.detach().numpy() for t in tensors))
         return d_audio, d_rows.unflatten(0, audio.shape[:2]).sum(1)
     signals = _section_signals(audio, coefficients, form)
-    gradient, d_coefficients = upstream.to(coefficients.dtype), torch.empty_like(coefficients)
+    gradient, d_coefficients = upstream.to(coefficients.dtype).flip(-1), torch.empty_like(coefficients)
     for s in range(coefficients.shape[1] - 1, -1, -1):
-        b0, b1, b2, a1, a2 = coefficients[:, s].unbind(-1)
-        adjoint = _all_pole(gradient.flip(-1), a1, a2, form).flip(-1)
+        c = coefficients[:, s]
+        adjoint = _section(gradient, _poles_alone(c), form).flip(-1)
         x, y = signals[s], signals[s + 1]
         for k in range(3):
             d_coefficients[:, s, k] = (adjoint * _delayed(x, k)).sum((1, 2))
         for k in (1, 2):
             d_coefficients[:, s, 2 + k] = -(adjoint * _delayed(y, k)).sum((1, 2))
-        gradient = _column(b0) * adjoint + _column(b1) * _advanced(adjoint, 1) + _column(b2) * _advanced(adjoint, 2)
-    return gradient.to(audio.dtype), d_coefficients
+        gradient = _section(gradient, c, form)  # not the adjoint's zeros: where they cancel the poles they would lose digits
+    return gradient.flip(-1).to(audio.dtype), d_coefficients
 
 
 @_biquads_adjoint.register_fake
@@ -95,32 +95,27 @@ def _backward(ctx, upstream: Tensor | None, _checkpoints: Tensor | None):
 _biquads.register_autograd(_backward, setup_context=_save)
 
 
-def _column(values: Tensor) -> Tensor:
-    return values[:, None, None]
-
-
 def _delayed(x: Tensor, samples: int) -> Tensor:
     return pad(x, (samples, 0))[..., : x.shape[-1]]
 
 
-def _advanced(x: Tensor, samples: int) -> Tensor:
-    return pad(x, (0, samples))[..., samples:]
+def _poles_alone(coefficients: Tensor) -> Tensor:
+    """(items, 5) with the numerator 1."""
+    zero = torch.zeros_like(coefficients[:, :2])
+    return torch.cat([zero[:, :1] + 1.0, zero, coefficients[:, 3:]], -1)
 
 
-def _all_pole(x: Tensor, a1: Tensor, a2: Tensor, form: str) -> Tensor:
+def _section(x: Tensor, coefficients: Tensor, form: str) -> Tensor:
     if form == "triton":
         from stylefx.differentiable.operators import triton_kernels
 
-        return triton_kernels.all_pole(x, a1, a2)
-    return scans.all_pole(x, a1, a2)
+        return triton_kernels.section(x, coefficients)
+    return scans.section(x, coefficients)
 
 
 def _section_signals(audio: Tensor, coefficients: Tensor, form: str) -> list[Tensor]:
     """The input of every section and the output of the last, each (items, channels, n) in the state's precision."""
     signals = [audio.to(coefficients.dtype)]
     for s in range(coefficients.shape[1]):
-        b0, b1, b2, a1, a2 = coefficients[:, s].unbind(-1)
-        x = signals[-1]
-        moving = _column(b0) * x + _column(b1) * _delayed(x, 1) + _column(b2) * _delayed(x, 2)
-        signals.append(_all_pole(moving, a1, a2, form))
+        signals.append(_section(signals[-1], coefficients[:, s], form))
     return signals

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 POLICY_CAP = 24  # scans; 20 was the most that 250 random cases of 131072 samples needed
 TIE = {torch.float64: 1e-10, torch.float32: 1e-5}  # r and y that differ by less, relative to the larger, agree
 _CHUNK = 512
-_SECTION_CHUNK = 64
+_SECTION_CHUNK = 64  # a power of two
 
 
 def state_dtype(device: torch.device) -> torch.dtype:
@@ -87,28 +87,47 @@ def smoother_adjoint(upstream: Tensor, keep: Tensor) -> Tensor:
     return linear_scan(later.flip(-1), upstream.flip(-1)).flip(-1)
 
 
-def all_pole(x: Tensor, a1: Tensor, a2: Tensor) -> Tensor:
-    """y[n] = x[n] - a1 y[n-1] - a2 y[n-2] along the last dimension, zero state; x (items, channels, n), a1 and a2 (items,).
+def section_state(coefficients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A second-order section as a recursion of two values: s[n] = step s[n-1] + drive x[n], y[n] = b0 x[n] + look s[n-1].
+
+    coefficients (items, 5) -> step (items, 2, 2), drive and look (items, 2). The state is that of the transposed direct
+    form, as (s1 + s2, s2 sqrt(c)) with c = 1 + a1 + a2 = |1 - pole|^2, which no rounding touches where it is small: so
+    ``step`` is nearly a rotation, whose powers grow no errors, where the companion matrix's do as 1 / c.
+    """
+    b0, b1, b2, a1, a2 = coefficients.unbind(-1)
+    c = 1.0 + a1 + a2
+    root = c.clamp(min=1e-30).sqrt()
+    step = torch.stack([torch.stack([1.0 - c, root], -1), torch.stack([-a2 * root, a2], -1)], -2)
+    drive = torch.stack([b0 + b1 + b2 - c * b0, (b2 - a2 * b0) * root], -1)
+    return step, drive, torch.stack([torch.ones_like(root), -1.0 / root], -1)
+
+
+def section(x: Tensor, coefficients: Tensor) -> Tensor:
+    """y[n] = b0 x[n] + b1 x[n-1] + b2 x[n-2] - a1 y[n-1] - a2 y[n-2] along the last dimension, zero state;
+    x (items, channels, n), coefficients (items, 5).
 
     Chunks are filtered from zero state by their impulse response, as one matrix product; what enters a chunk from the one
     before is a linear map of two values, scanned over the chunks.
     """
     samples, size = x.shape[-1], _SECTION_CHUNK
     chunks = (samples + size - 1) // size
-    impulse = [torch.ones_like(a1), -a1]
+    step, drive, look = section_state(coefficients)
+    looks, drives = [look], [drive]  # after k samples: what the output sees of the state, and the state after an impulse
     for _ in range(size - 1):
-        impulse.append(-a1 * impulse[-1] - a2 * impulse[-2])
-    h = torch.stack(impulse, -1)  # (items, size + 1)
+        looks.append((looks[-1][:, None] @ step)[:, 0])
+        drives.append((step @ drives[-1][..., None])[..., 0])
+    seen = torch.stack(looks, 1)  # (items, size, 2)
+    h = torch.cat([coefficients[:, :1], (seen[:, :-1] * drive[:, None]).sum(-1)], -1)  # impulse response (items, size)
     lags = torch.arange(size, device=x.device)
     lags = lags[:, None] - lags[None, :]
     toeplitz = torch.where(lags >= 0, h[:, lags.clamp(min=0)], 0.0)  # (items, size, size)
-    local = pad(x, (0, chunks * size - samples)).unflatten(-1, (chunks, size)) @ toeplitz.mT[:, None]
-    # Response to the last and the last but one output of the chunk before.
-    newest, older = h[:, 1:], -a2[:, None] * h[:, :-1]
-    step = torch.stack([torch.stack([newest[:, -1], older[:, -1]], -1), torch.stack([newest[:, -2], older[:, -2]], -1)], -2)
-    state = _constant_scan(step[:, None], torch.stack([local[..., -1], local[..., -2]], -1))
+    blocks = pad(x, (0, chunks * size - samples)).unflatten(-1, (chunks, size))
+    whole = step
+    for _ in range(size.bit_length() - 1):  # to the power of size
+        whole = whole @ whole
+    state = _constant_scan(whole[:, None], blocks @ torch.stack(drives[::-1], 1)[:, None])
     entering = pad(state[..., :-1, :], (0, 0, 1, 0))
-    y = local + entering[..., :1] * newest[:, None, None] + entering[..., 1:] * older[:, None, None]
+    y = blocks @ toeplitz.mT[:, None] + entering @ seen.mT[:, None]
     return y.flatten(-2)[..., :samples]
 
 

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from stylefx.differentiable.operators.scans import TIE
+from stylefx.differentiable.operators.scans import TIE, section_state
 
 BLOCK = 1024
 
@@ -98,25 +98,35 @@ def _matrix_affine(a, b, c, d, u, v, e, f, g, h, x, y):
 
 
 @triton.jit
-def _all_pole_kernel(x, a1_of, a2_of, out, samples, channels, BLOCK: tl.constexpr):
+def _section_kernel(x, first_of, step_of, drive_of, look_of, out, samples, channels, BLOCK: tl.constexpr):
+    """A second-order section as the recursion of two values of ``scans.section_state``."""
     row = tl.program_id(0).to(tl.int64)
-    a1, a2 = tl.load(a1_of + row // channels), tl.load(a2_of + row // channels)
+    item = row // channels
+    step, drive, look = step_of + item * 4, drive_of + item * 2, look_of + item * 2
+    a, b, c, d = tl.load(step), tl.load(step + 1), tl.load(step + 2), tl.load(step + 3)
+    drive_first, drive_second = tl.load(drive), tl.load(drive + 1)
+    look_first, look_second = tl.load(look), tl.load(look + 1)
+    b0 = tl.load(first_of + item)
     lane = tl.arange(0, BLOCK)
-    zero = tl.zeros([BLOCK], dtype=a1.dtype)
-    last, older = a1 * 0.0, a1 * 0.0
+    zero = tl.zeros([BLOCK], dtype=b0.dtype)
+    first, second = b0 * 0.0, b0 * 0.0  # the state before the block
     for start in range(0, samples, BLOCK):
         place = start + lane
         inside = place < samples
-        values = tl.load(x + row * samples + place, mask=inside, other=0.0)
-        # The state is (y[n], y[n-1]); after the end it stays what it was.
-        first, second = tl.where(inside, -a1 + zero, 1.0 + zero), tl.where(inside, -a2 + zero, zero)
-        third, fourth = tl.where(inside, 1.0 + zero, zero), tl.where(inside, zero, 1.0 + zero)
-        a, b, c, d, u, v = tl.associative_scan((first, second, third, fourth, values, zero), 0, _matrix_affine)
-        y = a * last + b * older + u
-        before = c * last + d * older + v
+        value = tl.load(x + row * samples + place, mask=inside, other=0.0)
+        # What the state before each sample makes of the sample before that: lane 0 leaves the state as it is.
+        earlier = tl.load(x + row * samples + place - 1, mask=inside & (lane > 0), other=0.0)
+        moves = lane > 0
+        e, f = tl.where(moves, a + zero, 1.0), tl.where(moves, b + zero, 0.0)
+        g, h = tl.where(moves, c + zero, 0.0), tl.where(moves, d + zero, 1.0)
+        e, f, g, h, u, v = tl.associative_scan((e, f, g, h, drive_first * earlier, drive_second * earlier), 0, _matrix_affine)
+        before_first, before_second = e * first + f * second + u, g * first + h * second + v
+        y = b0 * value + look_first * before_first + look_second * before_second
         tl.store(out + row * samples + place, y, mask=inside)
-        last = tl.sum(tl.where(lane == BLOCK - 1, y, zero), 0)
-        older = tl.sum(tl.where(lane == BLOCK - 1, before, zero), 0)
+        last_first = a * before_first + b * before_second + drive_first * value
+        last_second = c * before_first + d * before_second + drive_second * value
+        first = tl.sum(tl.where(lane == BLOCK - 1, last_first, zero), 0)
+        second = tl.sum(tl.where(lane == BLOCK - 1, last_second, zero), 0)
 
 
 def _block(samples: int) -> int:
@@ -142,10 +152,11 @@ def smoother_adjoint(
     return gradients
 
 
-def all_pole(x: Tensor, a1: Tensor, a2: Tensor) -> Tensor:
-    """As ``scans.all_pole``: x float64 (items, channels, n), a1 and a2 (items,)."""
+def section(x: Tensor, coefficients: Tensor) -> Tensor:
+    """As ``scans.section``: x float64 (items, channels, n), coefficients (items, 5)."""
     x, (items, channels, samples) = x.contiguous(), x.shape
-    out = torch.empty_like(x)
+    out, state = torch.empty_like(x), (t.contiguous() for t in section_state(coefficients))
     block = min(256, _block(samples))  # six values per sample are carried through the scan
-    _all_pole_kernel[(items * channels,)](x, a1.contiguous(), a2.contiguous(), out, samples, channels, BLOCK=block)
+    first = coefficients[:, 0].contiguous()
+    _section_kernel[(items * channels,)](x, first, *state, out, samples, channels, BLOCK=block)
     return out
