@@ -15,9 +15,21 @@ import sys
 from importlib import metadata
 
 from stylefx import __version__
+from stylefx.errors import UserError
 
 #: packages whose version can change a rendered sample
-_PACKAGES = ("numpy", "numba", "llvmlite", "scipy", "soundfile", "soxr", "python-stretch", "audiomentations", "pyloudnorm")
+_PACKAGES = (
+    "numpy",
+    "numba",
+    "llvmlite",
+    "scipy",
+    "soundfile",
+    "soxr",
+    "python-stretch",
+    "audiomentations",
+    "pyloudnorm",
+    "imageio-ffmpeg",
+)
 
 
 def cpu_class() -> str:
@@ -43,8 +55,8 @@ def _version(package: str) -> str:
 
 
 @functools.cache
-def environment() -> dict[str, str]:
-    """Package versions, Python, libsndfile and CPU class, sorted by name."""
+def environment(engine: str = "") -> dict[str, str]:
+    """Package versions, Python, libsndfile and CPU class, sorted by name; of the engine too, where it is a program of its own."""
     import soundfile
 
     out = {name: _version(name) for name in _PACKAGES}
@@ -55,13 +67,20 @@ def environment() -> dict[str, str]:
         "cpu": cpu_class(),
         "system": sys.platform,
     }
+    if engine == "rubberband":
+        from stylefx.audio import preflight
+
+        try:
+            out["rubberband"] = preflight(engine)
+        except UserError:  # on a driver that renders nothing
+            out["rubberband"] = "absent"
     return dict(sorted(out.items()))
 
 
 @functools.cache
-def environment_digest() -> str:
-    """32 hexadecimal digits over ``environment()``."""
-    text = json.dumps(environment(), sort_keys=True)
+def environment_digest(engine: str = "") -> str:
+    """32 hexadecimal digits over ``environment(engine)``."""
+    text = json.dumps(environment(engine), sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -90,6 +90,11 @@ class Augment(Model):
             raise ValueError(f"pitch_cents can become {low:g}..{high:g}; keep it within -2400..2400 (add a clip)")
         return self
 
+    @property
+    def used_engine(self) -> str:
+        """The engine that renders with this; "" where none does."""
+        return self.engine if self.probability > 0 else ""
+
 
 class Filters(Model):
     """Thresholds on whole recordings, applied when planning; each rejection is counted by its reason."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.parquet_file import AtomicParquet
 from pipelines.plan_rows import SCHEMA, TEXTS, rows_digest
 from pipelines.scan_catalog import reading
 from stylefx.corpus.schema import SPLITS, shard_name
@@ -43,14 +43,7 @@ class PlanWriter:
     """Collects rows, split after split, cuts them into shards and writes each as one row group; ``publish`` at the end."""
 
     def __init__(self, path: str | Path, shard_samples: int, next_number: dict[str, int]):
-        self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, self._part = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".part")
-        os.close(handle)
-        os.chmod(self._part, 0o644)  # mkstemp keeps it to one user; a corpus is for all
-        self._writer = pq.ParquetWriter(
-            self._part, SCHEMA, compression="zstd", write_statistics=False, write_page_checksum=True, use_dictionary=list(TEXTS)
-        )
+        self._file = AtomicParquet(path, SCHEMA, use_dictionary=list(TEXTS))
         self._size, self._next = shard_samples, dict(next_number)
         self.shards: list[list] = []  # [name, split, samples, digest]
 
@@ -76,21 +69,15 @@ class PlanWriter:
             number = self._next.get(name, 0)
             self._next[name] = number + 1
             self.shards.append([shard_name(name, number), name, shard.num_rows, rows_digest(shard)])
-        self._writer.write_table(table, row_group_size=self._size)
+        self._file.write(table, row_group_size=self._size)
 
     def publish(self, meta: dict) -> None:
         data = {"format": PLAN_FORMAT, **meta, "shards": self.shards}
         text = json.dumps(data, separators=(",", ":")).encode()
-        self._writer.add_key_value_metadata({_META: text, _META_DIGEST: hex_digest(text).encode()})
-        self._writer.close()
-        with open(self._part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(self._part, self.path)
+        self._file.publish({_META: text, _META_DIGEST: hex_digest(text).encode()})
 
     def discard(self) -> None:
-        self._writer.close()
-        if os.path.exists(self._part):
-            os.unlink(self._part)
+        self._file.discard()
 
 
 def read_meta(file: pq.ParquetFile) -> dict:

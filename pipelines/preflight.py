@@ -19,13 +19,14 @@ def preflight(manifest: Manifest, storage: Storage, executor: Executor, recordin
     its version: then half of a corpus would be made by other programs.
     """
     results = executor.preflight(check_node, manifest.model_dump_json(), storage.where, recordings)
-    here = environment()
+    here = environment(manifest.augment.used_engine)
     for result in results:
         name = result.get("node") or result.get("host")
         if result.get("problem"):
             raise UserError(f"node {name} cannot take part: {result['problem']}")
         there = result["environment"]
-        differing = [f"{k} is {there.get(k)} there, {v} here" for k, v in here.items() if k != "cpu" and there.get(k) != v]
+        free = {"cpu"} | {k for k in ("rubberband",) if here.get(k) == "absent"}  # the driver need not have what it does not run
+        differing = [f"{k} is {there.get(k)} there, {v} here" for k, v in here.items() if k not in free and there.get(k) != v]
         if differing:
             raise UserError(f"node {name} has other programs: {'; '.join(differing[:5])}; give all nodes the same installation")
     return results
@@ -44,7 +45,8 @@ def check_node(manifest_json: str, out: str, recordings: tuple[str, ...]) -> dic
         return {"host": host, "problem": str(error)}
     except Exception as error:  # noqa: BLE001 - the process boundary: the driver turns it into a sentence
         return {"host": host, "problem": redact(f"{type(error).__name__}: {error}")}
-    return {"host": host, "environment": environment(), "environment_digest": environment_digest()}
+    engine = manifest.augment.used_engine
+    return {"host": host, "environment": environment(engine), "environment_digest": environment_digest(engine)}
 
 
 def _write_somewhere(storage: Storage, host: str) -> None:
@@ -67,10 +69,10 @@ def _read_recordings(recordings: tuple[str, ...]) -> None:
 
 
 def _engine(manifest: Manifest) -> None:
-    if manifest.augment.probability > 0:
+    if manifest.augment.used_engine:
         from stylefx.audio import preflight as engine_preflight
 
-        engine_preflight(manifest.augment.engine)
+        engine_preflight(manifest.augment.used_engine)
 
 
 def load_kernels(manifest: Manifest) -> None:
@@ -88,7 +90,7 @@ def load_kernels(manifest: Manifest) -> None:
     meter.add(noise)
     meter.measures()
     integrated_lufs(noise, rate)
-    if manifest.augment.probability > 0 and manifest.augment.engine == "vocoder":
+    if manifest.augment.used_engine == "vocoder":
         pitch_tempo(noise, rate, 100.0, 1.1)
     chains = manifest.resolved_chains
     steps = [*(chains.clean or ()), *(chains.input or ()), *(chains.target or ()), *(chains.finish or ())]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.activity import Measures
+from pipelines.parquet_file import AtomicParquet
 from pipelines.sources import Found
 from stylefx.errors import UserError
 from stylefx.keyed import digest, hex_digest
@@ -86,14 +85,8 @@ class CatalogWriter:
     """Append rows, then ``publish``; what was not published leaves nothing behind."""
 
     def __init__(self, path: str | Path, sources_digest: str):
-        self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, self._part = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".part")
-        os.close(handle)
-        os.chmod(self._part, 0o644)  # mkstemp keeps it to one user; a corpus is for all
         meta = json.dumps({"format": CATALOG_FORMAT, "sources": sources_digest})
-        schema = SCHEMA.with_metadata({"stylefx_catalog": meta})
-        self._writer = pq.ParquetWriter(self._part, schema, compression="zstd", write_statistics=False, write_page_checksum=True)
+        self._file = AtomicParquet(path, SCHEMA.with_metadata({"stylefx_catalog": meta}))
         self._rows: list[dict] = []
         self._bytes = 0
 
@@ -105,20 +98,15 @@ class CatalogWriter:
 
     def _flush(self) -> None:
         if self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=SCHEMA))
+            self._file.write(pa.Table.from_pylist(self._rows, schema=SCHEMA))
         self._rows, self._bytes = [], 0
 
     def publish(self) -> None:
         self._flush()
-        self._writer.close()
-        with open(self._part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(self._part, self.path)
+        self._file.publish()
 
     def discard(self) -> None:
-        self._writer.close()
-        if os.path.exists(self._part):
-            os.unlink(self._part)
+        self._file.discard()
 
 
 @contextmanager

@@ -194,6 +194,7 @@ def _commit(
         table = _parquet(rows)
         storage.write(f"{task.name}.parquet", table)
     counts = {status: sum(row["status"] == status for row in rows) for status in STATUSES}
+    engine = _manifest(task.manifest).augment.used_engine
     sidecar = {
         "format": SIDECAR_FORMAT,
         "version": SIDECAR_VERSION,
@@ -203,8 +204,8 @@ def _commit(
         "shard_digest": task.shard_digest,
         "plan_digest": task.plan_digest,
         "manifest_digest": task.manifest_digest,
-        "environment_digest": environment_digest(),
-        "environment": environment(),
+        "environment_digest": environment_digest(engine),
+        "environment": environment(engine),
         "planned": len(rows),
         "counts": counts,
         "bytes": size,

@@ -52,7 +52,7 @@ def verify_deep(
                 rows = {row["key"]: row for row in read_rows(storage.read(f"{shard.name}.parquet"))}
             except (DamageError, FileNotFoundError):
                 continue  # reported by the shallow check
-            exact = sidecar["environment_digest"] == environment_digest()
+            exact = sidecar["environment_digest"] == environment_digest(manifest.augment.used_engine)
             for sample in samples:
                 row = rows.get(sample.key)
                 if row is None or row["status"] != STATUS_OK:

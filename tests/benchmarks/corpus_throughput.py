@@ -1,10 +1,11 @@
-"""Pairs per second of a corpus build, Ray included, beside two scripts out of common parts; one command, one table.
+"""Pairs per second of a corpus build, beside two scripts out of common parts; one command, all tables.
 
-    python -m tests.benchmarks.corpus_throughput --pairs 192 --repeats 5
+    python -m tests.benchmarks.corpus_throughput --pairs 96 --repeats 5     # about ten minutes on two idle cores
 
 A pair is 10.92 s mono at 24 kHz, pitch and tempo changed, EQ and compressor on both branches, four FLAC halves, loudness
-of both. "steady": pairs a second after the first round of every worker. "whole program": wall time of the command over
-96 pairs, start-up included, kernels compiled by an earlier run. Routes are interleaved, medians are printed.
+of both. "steady": pairs a second after the first round of every worker. "whole program": wall time of the command over as
+many pairs, scan and plan included, from a fresh folder, with kernels that an earlier run compiled. Routes are interleaved,
+medians are printed; ratios are medians of the ratios within a round.
 """
 
 from __future__ import annotations
@@ -102,22 +103,21 @@ def ours_steady(folder: Path, sources: Path, pairs: int, engine: str, executor: 
     return {"rate": (n1 - n0) / (t1 - t0), "stages_ms": stages, "startup_s": summary.startup_s}
 
 
-def ours_whole(folder: Path, sources: Path, pairs: int, engine: str, workers: int, planned: bool) -> float:
-    """Wall seconds of `stylefx-pipe build`, with the plan there or with scanning and planning."""
+def ours_whole(folder: Path, sources: Path, pairs: int, engine: str, executor: str, workers: int) -> float:
+    """Wall seconds of `stylefx-pipe build`: scan, plan and build."""
     out = folder / "whole"
     shutil.rmtree(out, ignore_errors=True)
     path = folder / "manifest.yaml"
     path.write_text(json.dumps(manifest(sources, out, pairs, engine)))
-    if planned:
-        from pipelines.build_prepare import prepare
-        from pipelines.manifest import load_manifest
-
-        prepare(load_manifest(path), str(out), False, 0, lambda text: None)
+    command = [*PROGRAM, "build", str(path), "--workers", str(workers), "--executor", executor, "--progress", "quiet"]
     start = time.perf_counter()
-    subprocess.run(
-        [*PROGRAM, "build", str(path), "--workers", str(workers), "--progress", "quiet"], check=True, capture_output=True
-    )
+    subprocess.run(command, check=True, capture_output=True, env=_installed())
     return time.perf_counter() - start
+
+
+def _installed() -> dict[str, str]:
+    """The environment with byte code kept, as after any installation; some test machines turn that off."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def peer(folder: Path, sources: Path, pairs: int, route: str, workers: int) -> tuple[dict, float]:
@@ -126,9 +126,8 @@ def peer(folder: Path, sources: Path, pairs: int, route: str, workers: int) -> t
     shutil.rmtree(out, ignore_errors=True)
     command = [sys.executable, "-m", "tests.benchmarks.peers", "--route", route, "--pairs", str(pairs)]
     start = time.perf_counter()
-    done = subprocess.run(
-        [*command, "--sources", str(sources), "--out", str(out), "--workers", str(workers)], check=True, capture_output=True
-    )
+    command += ["--sources", str(sources), "--out", str(out), "--workers", str(workers)]
+    done = subprocess.run(command, check=True, capture_output=True, env=_installed())
     return json.loads(done.stdout.splitlines()[-1]), time.perf_counter() - start
 
 
@@ -137,27 +136,45 @@ def available_peers() -> list[str]:
     return [p for p in PEERS if p != "pyrubberband" or shutil.which("rubberband")]
 
 
+def routes(options: argparse.Namespace) -> list[tuple[str, str, int]]:
+    """(engine, executor, workers) of the steady runs: every engine with all workers, the first also with fewer."""
+    full, first = max(options.workers), options.engines[0]
+    return [
+        (engine, executor, workers)
+        for engine in options.engines
+        for executor in options.executors
+        for workers in sorted(options.workers, reverse=True)
+        if engine == first or workers == full
+    ]
+
+
+def steady_name(engine: str, executor: str, workers: int) -> str:
+    return f"stylefx {engine}, {executor}, {workers} worker{'s' * (workers > 1)}"
+
+
+def one_round(folder: Path, options: argparse.Namespace, pairs: int) -> tuple[dict[str, dict], dict[str, float]]:
+    """({route: rate, stages, ...}, {route: wall seconds of the whole program})."""
+    sources, full = folder / "sources", max(options.workers)
+    steady: dict[str, dict] = {}
+    whole: dict[str, float] = {}
+    for engine, executor, workers in routes(options):
+        steady[steady_name(engine, executor, workers)] = ours_steady(folder, sources, pairs, engine, executor, workers)
+        if workers == full:
+            whole[f"stylefx {engine}, {executor}"] = ours_whole(folder, sources, pairs, engine, executor, workers)
+    for route in available_peers():
+        steady[f"peer {route}"], whole[f"peer {route}"] = peer(folder, sources, pairs, route, full)
+    return steady, whole
+
+
 def measure(options: argparse.Namespace) -> dict:
     """{"steady": {route: [results]}, "whole": {route: [seconds]}} of all repeats, interleaved."""
     steady: dict[str, list] = {}
     whole: dict[str, list] = {}
     with tempfile.TemporaryDirectory() as name:
-        folder, workers = Path(name), options.workers
+        folder = Path(name)
         write_sources(folder / "sources", seconds=options.recording_s)
-        sources = folder / "sources"
-        for repeat in range(options.repeats + 1):  # the first round compiles and fills caches
-            rows: dict[str, dict] = {}
-            times: dict[str, float] = {}
-            for engine in options.engines:
-                for executor in ("ray", "inline"):
-                    rows[f"stylefx {engine}, {executor}"] = ours_steady(folder, sources, options.pairs, engine, executor, workers)
-                times[f"stylefx {engine}, build"] = ours_whole(folder, sources, options.whole_pairs, engine, workers, True)
-                times[f"stylefx {engine}, scan + plan + build"] = ours_whole(
-                    folder, sources, options.whole_pairs, engine, workers, False
-                )
-            for route in available_peers():
-                rows[f"peer {route}"], _ = peer(folder, sources, options.pairs, route, workers)
-                _, times[f"peer {route}"] = peer(folder, sources, options.whole_pairs, route, workers)
+        for repeat in range(options.repeats + 1):  # the first round, a short one, compiles and fills caches
+            rows, times = one_round(folder, options, options.pairs if repeat else 16)
             if repeat:
                 for route, row in rows.items():
                     steady.setdefault(route, []).append(row)
@@ -171,18 +188,46 @@ def median(values: list[float]) -> float:
     return statistics.median(values)
 
 
+def ratio(result: dict, above: str, below: str) -> float | None:
+    """Median over the rounds of one route's rate over another's; None where one was not run."""
+    rows = result["steady"]
+    if above not in rows or below not in rows:
+        return None
+    return median([a["rate"] / b["rate"] for a, b in zip(rows[above], rows[below], strict=True)])
+
+
+def ratio_lines(result: dict, options: argparse.Namespace) -> list[str]:
+    """Ray against child processes, all workers against one."""
+    engine, full = options.engines[0], max(options.workers)
+    wanted = [
+        (f"Ray / inline, {name}, {full} workers", steady_name(name, "ray", full), steady_name(name, "inline", full))
+        for name in options.engines
+    ]
+    wanted += [
+        (f"{full} workers / 1, {engine}, {executor}", steady_name(engine, executor, full), steady_name(engine, executor, 1))
+        for executor in options.executors
+        if full > 1
+    ]
+    found = [(text, ratio(result, above, below)) for text, above, below in wanted]
+    return ["| steady rates | ratio |", "|---|---|"] + [f"| {text} | {r:.2f} |" for text, r in found if r is not None]
+
+
 def table(result: dict, options: argparse.Namespace) -> str:
     rates = {route: median([r["rate"] for r in rows]) for route, rows in result["steady"].items()}
     base = rates.get("peer audiomentations") or min(rates.values())
     machine = platform.processor() or platform.machine()
-    lines = [f"{options.workers} workers, {options.pairs} pairs, medians of {options.repeats}; {machine}"]
+    lines = [f"{max(options.workers)} workers, {options.pairs} pairs, medians of {options.repeats}; {machine}"]
     lines += ["| route | pairs/s | x audiomentations peer | start-up s | " + " | ".join(f"{s} ms" for s in STAGES) + " |"]
     lines += ["|---" * (4 + len(STAGES)) + "|"]
     for route, rows in result["steady"].items():
         startup = f"{median([r['startup_s'] for r in rows]):.1f}" if "startup_s" in rows[0] else "-"
         stages = [f"{median([r['stages_ms'].get(s, 0.0) for r in rows]):.1f}" for s in STAGES]
         lines.append(f"| {route} | {rates[route]:.1f} | {rates[route] / base:.2f} | {startup} | {' | '.join(stages)} |")
-    lines += ["", f"| whole program, {options.whole_pairs} pairs | seconds | x audiomentations peer |", "|---|---|---|"]
+    lines += ["", *ratio_lines(result, options), ""]
+    lines += [
+        f"| whole program, {options.pairs} pairs, scan and plan included | seconds | x audiomentations peer |",
+        "|---|---|---|",
+    ]
     seconds = {route: median(times) for route, times in result["whole"].items()}
     slow = seconds.get("peer audiomentations") or max(seconds.values())
     lines += [f"| {route} | {s:.1f} | {slow / s:.2f} |" for route, s in seconds.items()]
@@ -191,11 +236,13 @@ def table(result: dict, options: argparse.Namespace) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=192)
-    parser.add_argument("--whole-pairs", type=int, default=96)
+    parser.add_argument("--pairs", type=int, default=96)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--engines", nargs="+", default=["signalsmith"])
+    parser.add_argument(
+        "--workers", type=lambda text: [int(n) for n in text.split(",")], default=[1, min(2, os.cpu_count() or 1)]
+    )
+    parser.add_argument("--executors", type=lambda text: text.split(","), default=["inline", "ray"])
+    parser.add_argument("--engines", type=lambda text: text.split(","), default=["vocoder", "signalsmith"])
     parser.add_argument("--recording-s", type=float, default=75.0)
     parser.add_argument("--json", type=Path, help="Write all figures here.")
     options = parser.parse_args()
