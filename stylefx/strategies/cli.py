@@ -32,39 +32,59 @@ def _chain(spec: str, ranges: str):
 @click.option("--ranges", default="deepafx-st", help="Ranges of parametric_eq.")
 @click.option("--sample-rate", default=24000.0, help="Rate in Hz; the proxy is good for this one only.")
 @click.option("--steps", default=20000, type=click.IntRange(1))
+@click.option("--time-limit", default=None, type=click.FloatRange(0, min_open=True), help="Minutes; ends before the steps do.")
 @click.option("--batch", default=8, type=click.IntRange(1))
 @click.option("--frames", default=65536, type=click.IntRange(1024), help="Length of a training cut in samples.")
-@click.option("--learning-rate", default=3e-4, type=click.FloatRange(0, min_open=True))
-@click.option("--width", default=64, type=click.IntRange(1), help="Channels of the network.")
+@click.option("--learning-rate", default=1e-3, type=click.FloatRange(0, min_open=True), help="The highest; it falls to zero.")
+@click.option("--width", default=64, type=click.IntRange(1), help="Channels of the network; 16 is what a CPU trains.")
+@click.option(
+    "--start",
+    default="identity",
+    type=click.Choice(["identity", "filterbank"]),
+    help="First weights; filterbank lays out bands and is for equalisers.",
+)
 @click.option("--max-minutes", default=60.0, type=click.FloatRange(0, min_open=True), help="Recordings kept in memory.")
 @click.option("--seed", default=0, type=click.IntRange(0))
 @click.option("--device", default=None, help="cpu or cuda; default: cuda where there is one.")
-def train_proxy(
-    effect, recordings, out, ranges, sample_rate, steps, batch, frames, learning_rate, width, max_minutes, seed, device
-):
-    """Train a neural proxy of EFFECT on RECORDINGS (a folder).
+def train_proxy(effect, recordings, out, ranges, width, max_minutes, device, **options):
+    """Train a neural proxy of EFFECT on RECORDINGS (a folder, or a corpus: its inputs).
 
     EFFECT is a name (parametric_eq, compressor, ...), several joined by + (one proxy of all), or a chain file.
+    Ctrl-C stops after the step and saves what was learned.
     """
     import torch
 
     from stylefx.progress import step_progress
     from stylefx.strategies.proxy import save_proxy
-    from stylefx.strategies.proxy_training import ProxyTraining, Recordings, find_recordings
+    from stylefx.strategies.proxy_training import ProxyTraining
     from stylefx.strategies.proxy_training import train_proxy as run
+    from stylefx.strategies.recordings import load_recordings
+    from stylefx.training.interrupt import Interrupted, StopRequest
 
     chain = _chain(effect, ranges)
-    training = ProxyTraining(sample_rate, steps, batch, frames, learning_rate, seed, max_minutes)
-    data = Recordings(find_recordings(recordings), training)
+    training = ProxyTraining(minutes=options.pop("time_limit"), **options)
+    data = load_recordings(recordings, training.sample_rate, training.frames, max_minutes, training.seed)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    with step_progress(f"proxy of {effect}", steps) as report:
-        proxy, record = run(chain, data, training, {"width": width}, device, lambda step, loss: report(step + 1, loss=loss))
-    save_proxy(proxy, out, record)
+    permille = training.minutes is not None  # how many steps the time is enough for is not known
+    with StopRequest() as stop, step_progress(f"proxy of {effect}", 1000 if permille else training.steps) as report:
+
+        def on_step(step: int, loss: float, progress: float) -> None:
+            report(int(min(progress, 1.0) * 1000) if permille else step, step=step, loss=loss)
+
+        proxy, record = run(chain, data, training, {"width": width}, device, on_step, lambda: bool(stop))
+    save_proxy(proxy, out, {**record, "recordings": str(recordings)})
+    click.echo(_proxy_line(out, record))
+    if stop:
+        text = f"stopped after step {record['steps']} of {training.steps}; {out} holds what was learned until then"
+        raise Interrupted(text, stop.signal_number)
+
+
+def _proxy_line(out: Path, record: dict) -> str:
     error = record["held_out"]
-    click.echo(
-        f"{out}: held-out recordings, random settings: {error['relative_rms_db']:.1f} dB relative error "
-        f"(unprocessed input {error['input_relative_rms_db']:.1f} dB), MR-STFT {error['mr_stft']:.3f} "
-        f"(input {error['input_mr_stft']:.3f}), {record['seconds']:.0f} s"
+    return (
+        f"{out}: held-out recordings, random settings: MR-STFT {error['mr_stft']:.3f} (unprocessed input "
+        f"{error['input_mr_stft']:.3f}), {error['relative_rms_db']:.1f} dB relative error "
+        f"(input {error['input_relative_rms_db']:.1f} dB), {record['steps']} steps, {record['seconds']:.0f} s"
     )
 
 
@@ -81,15 +101,20 @@ def train_proxy(
 @click.option("--items", default=32, type=click.IntRange(1), help="Held-out samples for the quality.")
 @click.option("--learning-rate", default=1e-3, help="SPSA uses a tenth of it, as in the paper.")
 @click.option("--encoder", default="tiny")
+@click.option("--width", default=64, type=click.IntRange(1), help="Channels of ctcn1 and ctcn2.")
+@click.option(
+    "--clock", default="wall", type=click.Choice(["wall", "cpu"]), help="Seconds: of the wall, or of the processor, all threads."
+)
 @click.option("--seed", default=0, type=click.IntRange(0))
 @click.option("--device", default="cpu")
 def compare_strategies(corpus, out, strategies, proxies, **options):
     """Measure differentiation strategies side by side on CORPUS.
 
     Per strategy: cosine of its gradient with autodiff's, seconds per step, memory, and the held-out MR-STFT (as a share of the
-    unprocessed input's) after equal steps and after equal seconds.
+    unprocessed input's) after equal steps and after equal seconds. After Ctrl-C the same command continues.
     """
-    from stylefx.strategies.compare import Comparison, compare
+    from stylefx.strategies.compare import compare
+    from stylefx.strategies.measure import Comparison
 
     names = [n.strip() for n in strategies.split(",") if n.strip()]
     if any(n.startswith("np") for n in names) and not proxies:

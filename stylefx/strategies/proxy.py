@@ -80,16 +80,26 @@ def save_proxy(proxy: Proxy, path: str | Path, record: dict[str, Any] | None = N
     path.with_suffix(".json").write_text(json.dumps(description, indent=1) + "\n")
 
 
-def load_proxy(path: str | Path) -> Proxy:
-    """Read what ``save_proxy`` wrote; UserError where it is missing, damaged or something else."""
-    path = Path(path).with_suffix(".safetensors")
+def read_card(path: str | Path) -> dict[str, Any]:
+    """The description of a proxy: chain, rate, network, how it was trained and how well it imitates."""
+    path = Path(path)
     try:
         description = json.loads(path.with_suffix(".json").read_text())
-        data = path.read_bytes()
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a proxy ({error}); train one with `stylefx train-proxy`") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT or description.get("version") != VERSION:
         raise UserError(f"{path}: its JSON is not of format {FORMAT} {VERSION}; train it again with this version")
+    return description
+
+
+def load_proxy(path: str | Path) -> Proxy:
+    """Read what ``save_proxy`` wrote; UserError where it is missing, damaged or something else."""
+    path = Path(path).with_suffix(".safetensors")
+    description = read_card(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: not a proxy ({error}); train one with `stylefx train-proxy`") from error
     if hashlib.sha256(data).hexdigest() != description.get("sha256"):
         raise UserError(f"{path}: the weights are not the ones that were saved (sha256 differs); copy the file again")
     proxy = Proxy(EffectChain.from_dict(description["chain"]), description["sample_rate"], description["network"])

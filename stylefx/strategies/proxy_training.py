@@ -1,28 +1,36 @@
-"""Train a proxy: uniform random controls, recordings cut at random, MR-STFT + 100 L1 to the real render, Adam 3e-4."""
+"""Train a proxy: uniform random controls, cuts at random, MR-STFT + 100 L1 to the real render.
+
+Three things make it learn: the network starts as the identity (see ``tcn``), for an equaliser with its bands laid out (see
+``filterbank``); every item is brought to one level before the loss, or the few that an equaliser lifts by 40 dB would be all
+that counts; the learning rate warms up and then falls along a cosine, which a time limit bends so that both end together.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from stylefx.audio import mix_down, read_audio, resample
 from stylefx.differentiable.losses import FFT_SIZES, MultiResolutionSTFTLoss, StyleTransferLoss
 from stylefx.effects.chain import EffectChain
 from stylefx.errors import UserError
-from stylefx.keyed import Draw, hex_digest, integer
+from stylefx.keyed import integer
 from stylefx.strategies.black_box import NumpyChain, render_batch
+from stylefx.strategies.filterbank import start_as_filterbank
 from stylefx.strategies.proxy import Proxy
+from stylefx.strategies.recordings import Recordings
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"}
-HELD_OUT_SHARE = 0.1
+HELD_OUT_ITEMS, HELD_OUT_FRAMES = 32, 65536
+WARM_UP_STEPS = 60
+STARTS = {"identity": lambda tcn: None, "filterbank": start_as_filterbank}
+SIGNAL_RATE = {"identity": 1.0, "filterbank": 0.1}  # of the learning rate, for all but FiLM: bands laid out are not to be shaken
+LEVEL = 0.03  # RMS at which an item meets the loss
 
 
 def fitting_fft_sizes(frames: int) -> tuple[int, ...]:
@@ -32,77 +40,32 @@ def fitting_fft_sizes(frames: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class ProxyTraining:
-    """How a proxy is trained; times in samples at ``sample_rate`` Hz."""
+    """How a proxy is trained; ``frames`` in samples at ``sample_rate`` Hz. ``minutes`` ends the training before ``steps``.
+    ``start``: one of STARTS."""
 
     sample_rate: float = 24000.0
     steps: int = 20_000
     batch: int = 8
     frames: int = 65536
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     seed: int = 0
-    max_minutes: float = 60.0
+    minutes: float | None = None
+    start: str = "identity"
 
     @property
     def fft_sizes(self) -> tuple[int, ...]:
         return fitting_fft_sizes(self.frames)
 
+    def __post_init__(self) -> None:
+        if self.start not in STARTS:
+            raise UserError(f"a proxy cannot start as {self.start!r}; known: {', '.join(STARTS)}")
 
-class Recordings:
-    """Mono audio in memory, cut at random. Files are held out by the hash of their names."""
+    def progress(self, step: int, seconds: float) -> float:
+        """How much of the training is over, 0 to 1, by steps or by time, whichever is further."""
+        return max(step / self.steps, seconds / (60.0 * self.minutes) if self.minutes else 0.0)
 
-    def __init__(self, files: Sequence[Path], training: ProxyTraining):
-        self.training = training
-        self.waves: dict[bool, list[np.ndarray]] = {True: [], False: []}
-        minutes, files = 0.0, sorted(files, key=lambda f: hex_digest("proxy-order", f.name))
-        for i, file in enumerate(files):
-            audio, rate = read_audio(file)
-            wave = resample(mix_down(audio), rate, training.sample_rate)[0]
-            if np.mean(wave**2) < 1e-7:
-                continue
-            held_out = integer("proxy-held-out", file.name) % 1000 < 1000 * HELD_OUT_SHARE if len(files) > 1 else i == 0
-            self.waves[held_out].append(wave)
-            minutes += len(wave) / training.sample_rate / 60.0
-            if minutes >= training.max_minutes:
-                break
-        if not self.waves[False]:  # too few files to hold any out: the same recordings, other stretches
-            self.waves[False] = self.waves[True]
-        if not self.waves[True]:
-            self.waves[True] = self.waves[False]
-        if not self.waves[False]:
-            raise UserError("no recording with audio in it was found; name a folder with WAV, FLAC, Ogg, MP3 or AIFF files")
-
-    def batch(self, step: int, size: int, held_out: bool = False) -> Tensor:
-        """(size, 1, frames), peaks between -30 and -3 dBFS, keyed by the step."""
-        frames, out = self.training.frames, []
-        waves = self.waves[held_out]
-        lengths = np.array([len(w) for w in waves], dtype=np.float64)
-        for item in range(size):
-            draw = Draw(self.training.seed, f"proxy-{'test' if held_out else 'train'}", f"{step}-{item}")
-            pieces, have = [], 0
-            while have < frames:
-                wave = draw.choice(waves, lengths)
-                start = draw.integer(0, max(len(wave) - frames, 0))
-                pieces.append(wave[start : start + frames - have])
-                have += len(pieces[-1])
-            cut = np.concatenate(pieces)
-            peak = max(float(np.abs(cut).max()), 1e-6)
-            out.append(cut * np.float32(10.0 ** (draw.uniform(-30.0, -3.0) / 20.0) / peak))
-        return torch.from_numpy(np.stack(out)[:, None, :].astype(np.float32))
-
-    def controls(self, step: int, size: int, chain: EffectChain, held_out: bool = False) -> Tensor:
-        """(size, P) uniform in [0, 1]."""
-        purpose = f"proxy-controls-{'test' if held_out else 'train'}"
-        words = Draw(self.training.seed, purpose, str(step)).words(size * chain.num_controls)
-        return torch.from_numpy(((words >> np.uint64(11)) * 2.0**-53).reshape(size, chain.num_controls)).float()
-
-
-def find_recordings(path: str | Path) -> list[Path]:
-    """All audio files below a folder, or the file itself."""
-    path = Path(path)
-    files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES)
-    if not files:
-        raise UserError(f"{path} holds no recordings ({', '.join(sorted(SUFFIXES))}); name a folder that does")
-    return files
+    def learning_rate_at(self, step: int, progress: float) -> float:
+        return self.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS) * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
 
 
 def train_proxy(
@@ -111,39 +74,65 @@ def train_proxy(
     training: ProxyTraining,
     network: dict[str, int] | None = None,
     device: str = "cpu",
-    on_step: Callable[[int, float], None] | None = None,
+    on_step: Callable[[int, float, float], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> tuple[Proxy, dict]:
-    """The trained proxy and a record: configuration, loss curve, error to the real render on held-out recordings."""
+    """The trained proxy and a record: configuration, loss curve, error to the real render on held-out recordings.
+
+    ``on_step`` gets the steps done, the loss and the progress. ``stop`` is asked before every step but the first; what was
+    learned until then is returned.
+    """
     torch.manual_seed(integer(training.seed, "proxy-weights") % 2**63)
     proxy = Proxy(chain, training.sample_rate, network).to(device)
+    STARTS[training.start](proxy.tcn)
     neutral = _without_makeup(proxy)
     loss_of = StyleTransferLoss(fft_sizes=training.fft_sizes).to(device)
-    optimiser = torch.optim.Adam(proxy.parameters(), lr=training.learning_rate)
-    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [int(training.steps * 0.8), int(training.steps * 0.95)])
-    render, curve, started = NumpyChain(chain), [], time.monotonic()
+    optimiser, shares = _optimiser(proxy, training)
+    render, curve, recent, step, started = NumpyChain(chain), [], [], 0, time.monotonic()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for step in range(training.steps):
+        while (progress := training.progress(step, time.monotonic() - started)) < 1.0 and not (step and stop and stop()):
             audio = recordings.batch(step, training.batch).to(device)
             controls = neutral(recordings.controls(step, training.batch, chain)).to(device)
             target = render_batch(render, audio, controls, training.sample_rate, pool)
-            loss = loss_of(proxy(audio, controls), target)
+            gain = _gain_to_level(audio, target)
+            loss = loss_of(proxy(audio, controls) * gain, target * gain)
+            for group, share in zip(optimiser.param_groups, shares, strict=True):
+                group["lr"] = share * training.learning_rate_at(step, progress)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(proxy.parameters(), 4.0)
             optimiser.step()
-            schedule.step()
-            if step % 10 == 0 or step == training.steps - 1:
-                curve.append([step, float(loss.detach())])
-                if on_step:
-                    on_step(step, curve[-1][1])
+            recent.append(float(loss.detach()))
+            step += 1
+            if on_step:
+                on_step(step, recent[-1], training.progress(step, time.monotonic() - started))
+            if len(recent) == max(training.steps // 200, 1):
+                curve.append([step, sum(recent) / len(recent)])
+                recent = []
     proxy.requires_grad_(False).eval()
     record = {
         "configuration": asdict(training),
+        "steps": step,
         "seconds": round(time.monotonic() - started, 1),
         "curve": curve,
         "held_out": proxy_error(proxy, recordings),
     }
     return proxy, record
+
+
+def _optimiser(proxy: Proxy, training: ProxyTraining) -> tuple[torch.optim.Adam, tuple[float, float]]:
+    """Adam on what hears the knobs and on what hears the sound, with the share of the learning rate that each gets."""
+    groups: tuple[list, list] = [], []
+    for name, parameter in proxy.named_parameters():
+        groups[not (".condition." in name or ".film." in name)].append(parameter)
+    return torch.optim.Adam([{"params": g} for g in groups], lr=training.learning_rate), (1.0, SIGNAL_RATE[training.start])
+
+
+def _gain_to_level(audio: Tensor, target: Tensor) -> Tensor:
+    """(batch, 1, 1): brings the louder of input and target to LEVEL. By the target alone, what a compressor pushes down by
+    60 dB would be lifted as much, and any rest of the input with it."""
+    power = torch.maximum(audio.square().mean((1, 2), keepdim=True), target.square().mean((1, 2), keepdim=True))
+    return LEVEL / power.sqrt().clamp_min(3e-3)
 
 
 def _without_makeup(proxy: Proxy) -> Callable[[Tensor], Tensor]:
@@ -159,13 +148,15 @@ def _without_makeup(proxy: Proxy) -> Callable[[Tensor], Tensor]:
     return neutral
 
 
-def proxy_error(proxy: Proxy, recordings: Recordings, items: int = 32) -> dict[str, float]:
+def proxy_error(
+    proxy: Proxy, recordings: Recordings, items: int = HELD_OUT_ITEMS, frames: int = HELD_OUT_FRAMES
+) -> dict[str, float]:
     """Error to the real render with random controls on held-out recordings: median relative RMS in dB, mean MR-STFT, beside
     the same distances of the unprocessed input."""
     device = next(proxy.parameters()).device
-    audio = recordings.batch(0, items, held_out=True)
+    audio = recordings.batch(0, items, held_out=True, frames=frames)
     controls = _without_makeup(proxy)(recordings.controls(0, items, proxy.chain, held_out=True))
-    distance = MultiResolutionSTFTLoss(recordings.training.fft_sizes)
+    distance = MultiResolutionSTFTLoss(fitting_fft_sizes(frames))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool, torch.no_grad():
         target = render_batch(NumpyChain(proxy.chain), audio, controls, proxy.sample_rate, pool)
         output = torch.cat([proxy(a[None].to(device), c[None].to(device)).cpu() for a, c in zip(audio, controls, strict=True)])
@@ -179,4 +170,5 @@ def proxy_error(proxy: Proxy, recordings: Recordings, items: int = 32) -> dict[s
             "input_relative_rms_db": relative_db(audio),
             "input_mr_stft": float(distance(audio, target)),
             "items": items,
+            "frames": frames,
         }

@@ -18,7 +18,8 @@ from stylefx.effects.registry import make_effect
 from stylefx.models.checkpoint import load_model, save_model
 from stylefx.models.style_transfer import build_model
 from stylefx.strategies.proxy import load_proxy, save_proxy
-from stylefx.strategies.proxy_training import ProxyTraining, Recordings, train_proxy
+from stylefx.strategies.proxy_training import ProxyTraining, train_proxy
+from stylefx.strategies.recordings import load_recordings
 
 RATE = 24000.0
 FRAMES = 8192
@@ -49,14 +50,12 @@ COMPRESSOR = EffectChain.of(make_effect("compressor"))
 
 @pytest.fixture(scope="module")
 def proxies(folder, tmp_path_factory):
-    """A proxy of the compressor, trained for a moment: good enough to have a gradient that leads somewhere."""
-    errors = []
-    for steps in (1, 100):
-        training = ProxyTraining(RATE, steps=steps, batch=4, frames=2048, learning_rate=5e-3)
-        data = Recordings(sorted(folder.glob("*.wav")), training)
-        proxy, record = train_proxy(COMPRESSOR, data, training, {"blocks": 2, "width": 12, "kernel": 7})
-        errors.append(record["held_out"]["mr_stft"])
-    assert errors[1] < 0.8 * errors[0], f"the proxy did not learn: {errors}"
+    """A proxy of the compressor, trained for a moment: closer to it than the unprocessed input, which is where it starts."""
+    training = ProxyTraining(RATE, steps=100, batch=4, frames=2048, learning_rate=5e-3)
+    data = load_recordings(folder, RATE, training.frames, max_minutes=60.0)
+    proxy, record = train_proxy(COMPRESSOR, data, training, {"blocks": 2, "width": 12, "kernel": 7})
+    error = record["held_out"]
+    assert error["mr_stft"] < 0.9 * error["input_mr_stft"], error
     path = tmp_path_factory.mktemp("proxies") / "compressor"
     save_proxy(proxy, path, record)
     return [str(path)]
