@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import platform
 import statistics
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import click
 import torch
 
 from tests.benchmarks.gradient_peers import BANDS, PEERS, RATE, draw, gradients
+from tests.benchmarks.memory import growth_mib, in_fresh_process
 from tests.differentiable.reference import eq_sections, loop_dynamics, loop_filter, relative, worst_parameter
 
 ERROR_ITEMS, ERROR_SAMPLES = 8, 3000
@@ -39,32 +37,12 @@ def errors(name: str, one_time_constant: bool) -> tuple[float, float, float]:
     return decibels, relative(ours[1], truth[1]), worst_parameter(ours[2:], truth[2:])
 
 
-def peak_kib() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1])
-    raise RuntimeError("this system does not report the peak of the resident set")
-
-
 def measure_memory(name: str, items: int, samples: int) -> float:
-    """Growth of the peak in MiB; run in a fresh process."""
+    """MiB of one forward and backward; run in a fresh process."""
     audio, values = draw(items, samples)
     upstream = torch.randn(audio.shape)
     gradients(PEERS[name], audio[:2, :, :4096].contiguous(), {k: v[:2] for k, v in values.items()}, upstream[:2, :, :4096])
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from here
-    before = peak_kib()
-    gradients(PEERS[name], audio, values, upstream)
-    return (peak_kib() - before) / 1024
-
-
-def memory(name: str, items: int, samples: int, threads: int) -> str:
-    code = (
-        f"import torch; torch.set_num_threads({threads})\n"
-        f"from tests.benchmarks.chain_gradients import measure_memory\n"
-        f"print(measure_memory({name!r}, {items}, {samples}))"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    return f"{float(run.stdout.split()[-1]):.0f}" if run.returncode == 0 else "n/a"
+    return growth_mib(lambda: gradients(PEERS[name], audio, values, upstream))
 
 
 @click.command()
@@ -92,7 +70,7 @@ def main(items: int, samples: int, rounds: int, threads: int) -> None:
         median = statistics.median(times[name])
         general, single = errors(name, False), errors(name, True)
         accuracy = f"{general[0]:.0f} / {single[0]:.0f} | {general[1]:.1e} / {single[1]:.1e} | {general[2]:.1e} / {single[2]:.1e}"
-        mib = memory(name, items, samples, threads)
+        mib = in_fresh_process("tests.benchmarks.chain_gradients", "measure_memory", name, items, samples, threads=threads)
         click.echo(f"| {name} | {median * 1e3:.0f} | {median / base:.1f} | {mib} | {accuracy} |")
 
 

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import platform
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import auraloss
 import click
@@ -22,7 +19,7 @@ import torch
 from torch import Tensor
 
 from stylefx.differentiable.losses import FFT_SIZES, MultiResolutionSTFTLoss
-from tests.benchmarks.chain_gradients import peak_kib
+from tests.benchmarks.memory import growth_mib, in_fresh_process
 
 
 def peer(dtype: torch.dtype = torch.float32, device: str = "cpu") -> torch.nn.Module:
@@ -50,24 +47,11 @@ def step(loss: torch.nn.Module, output: Tensor, target: Tensor) -> tuple[Tensor,
 
 
 def measure_memory(name: str, items: int, samples: int) -> float:
-    """Growth of the peak in MiB; run in a fresh process."""
+    """MiB of one forward and backward; run in a fresh process."""
     output, target = signals(items, samples)
     loss = LOSSES[name]()
     step(loss, output[:1, :, :40000].contiguous(), target[:1, :, :40000].contiguous())
-    Path("/proc/self/clear_refs").write_text("5")
-    before = peak_kib()
-    step(loss, output, target)
-    return (peak_kib() - before) / 1024
-
-
-def memory(name: str, items: int, samples: int, threads: int) -> str:
-    code = (
-        f"import torch; torch.set_num_threads({threads})\n"
-        f"from tests.benchmarks.loss_speed import measure_memory\n"
-        f"print(measure_memory({name!r}, {items}, {samples}))"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    return f"{float(run.stdout.split()[-1]):.0f}" if run.returncode == 0 else "n/a"
+    return growth_mib(lambda: step(loss, output, target))
 
 
 @click.command()
@@ -96,7 +80,7 @@ def main(items: int, samples: int, rounds: int, threads: int) -> None:
     for name in losses:
         median = statistics.median(times[name])
         off, slope = abs(results[name][0] - value) / value, (results[name][1] - gradient).norm() / gradient.norm()
-        mib = memory(name, items, samples, threads)
+        mib = in_fresh_process("tests.benchmarks.loss_speed", "measure_memory", name, items, samples, threads=threads)
         click.echo(f"| {name} | {median * 1e3:.0f} | {median / base:.1f} | {mib} | {off.item():.1e} | {slope.item():.1e} |")
 
 
