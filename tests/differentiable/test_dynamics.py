@@ -206,7 +206,7 @@ def wandering(items: int, samples: int) -> tuple[torch.Tensor, torch.Tensor, tor
 
 
 def test_policy_iteration_converges_and_says_when_it_did_not():
-    reduction, rise, fall = wandering(20, 20000)
+    reduction, rise, fall = wandering(20, 8000)
     smooth, unfinished = branching_smoother(reduction, rise[:, None], fall[:, None])
     assert not unfinished.any()
     with torch.no_grad():
