@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stylefx.differentiable.operators.contour import filter_on_contour
+from stylefx.differentiable.operators.mixing import blend
 from stylefx.differentiable.registry import Twin, twin_of
 from stylefx.effects.delay import MINIMUM_SAMPLES
 
@@ -22,7 +23,7 @@ class DelayTwin(Twin):
 
     def render(self, audio: Tensor, settings: Mapping[str, Tensor], sample_rate: float, in_range: bool) -> Tensor:
         samples = (settings["time_ms"] * (1e-3 * sample_rate)).clamp(min=MINIMUM_SAMPLES)
-        feedback, mix = settings["feedback"][:, None], settings["mix"].to(audio.dtype)[:, None, None]
+        feedback = settings["feedback"][:, None]
         pole = torch.exp(-2.0 * math.pi / sample_rate * settings["damping_hz"])[:, None]
         whole = samples.detach().floor()
         taps = _lagrange(samples - whole)
@@ -36,7 +37,7 @@ class DelayTwin(Twin):
             loop = loop * (1.0 - pole) / (1.0 - pole * delayed(one[None]))
             return loop / (1.0 - feedback * loop)
 
-        return torch.lerp(audio, filter_on_contour(audio, transfer), mix)
+        return blend(audio, filter_on_contour(audio, transfer), settings["mix"])
 
 
 def _lagrange(fraction: Tensor) -> tuple[Tensor, ...]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from stylefx.differentiable.operators.biquads import biquads
+from stylefx.differentiable.operators.mixing import blend
 from stylefx.differentiable.operators.scans import state_dtype
 from stylefx.differentiable.registry import Twin, twin_of
 from stylefx.effects.biquad import CLAMP
@@ -41,7 +42,7 @@ class ReverbTwin(Twin):
         fed = into @ pad(audio, (predelay, 0))[..., :samples].to(dtype)
         filtered = _network(fed, shelves, matrix, reads, max(lengths))
         wet = level[:, None, None] * (out_of @ filtered)
-        return torch.lerp(audio, wet.to(audio.dtype), settings["mix"].to(audio.dtype)[:, None, None])
+        return blend(audio, wet.to(audio.dtype), settings["mix"])
 
 
 @lru_cache(maxsize=8)

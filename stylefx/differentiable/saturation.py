@@ -13,6 +13,7 @@ from torch.nn.functional import conv1d, pad
 
 from stylefx.differentiable.gain import amplitude
 from stylefx.differentiable.operators.filtering import filter_sections, worst_padding
+from stylefx.differentiable.operators.mixing import blend
 from stylefx.differentiable.operators.sections import warped_sections
 from stylefx.differentiable.registry import Twin, twin_of
 from stylefx.effects.saturation import DC_BLOCK_HZ, LATENCY, OVERSAMPLING, REACH, oversampling_filter
@@ -42,7 +43,7 @@ class SaturationTwin(Twin):
         bands = (("high_pass", 0.0, DC_BLOCK_HZ, _Q), ("low_pass", 0.0, 500.0, _Q))
         worst = (lambda: worst_padding(bands, sample_rate)) if in_range else None
         wet = filter_sections(wet, torch.stack(sections, 1), self.method, worst)[..., LATENCY:]
-        return torch.lerp(audio, wet, settings["mix"].to(audio.dtype)[:, None, None])
+        return blend(audio, wet, settings["mix"])
 
 
 @lru_cache(maxsize=8)

@@ -25,13 +25,14 @@ def _unchanged(audio: Tensor, value: Tensor) -> Tensor:
 
 @twin_of("stereo_width")
 class StereoWidthTwin(Twin):
-    """``stylefx.effects.stereo``: M + width S and M - width S."""
+    """``stylefx.effects.stereo``: M + width S and M - width S, as what width adds to the audio: the gradient of a width is then
+    a sum over S alone, not a difference of two over M + S."""
 
     def render(self, audio: Tensor, settings: Mapping[str, Tensor], sample_rate: float, in_range: bool) -> Tensor:
         if not _is_stereo("stereo_width", audio):
             return _unchanged(audio, settings["width"])
-        same, other = (0.5 * (1.0 + sign * settings["width"]).to(audio.dtype)[:, None, None] for sign in (1.0, -1.0))
-        return same * audio + other * audio.flip(1)
+        side = 0.5 * (audio - audio.flip(1))
+        return audio + (settings["width"] - 1.0).to(audio.dtype)[:, None, None] * side
 
 
 @twin_of("pan")

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from stylefx.differentiable import DifferentiableChain
+from stylefx.differentiable.operators.mixing import blend
 from stylefx.differentiable.operators.sliding import sliding_maximum
 from stylefx.differentiable.registry import make_twin, twin_names
 from stylefx.effects.chain import EffectChain, Slot
@@ -97,6 +98,27 @@ def test_float32_gradients_equal_float64_gradients(name, config, method):
     bound = 1e-3 if method == "frequency" or name in ("saturation", "gate", "limiter", "multiband_compressor") else 1e-4
     assert worst_item(results[0][0], results[1][0]) < bound
     assert worst_parameter(results[0][1].T, results[1][1].T) < bound
+
+
+def test_width_of_nearly_mono_audio_keeps_its_gradient():
+    """The sides are a thousandth of the middle: what is left must not be a difference of large sums."""
+    middle, side, upstream = (music(1, 1, 8000, 24000, seed=seed) for seed in (1, 2, 3))
+    audio = torch.cat([middle + 1e-3 * side, middle - 1e-3 * side], 1)
+    width = torch.tensor([1.3], dtype=torch.float64, requires_grad=True)
+    chain = DifferentiableChain(EffectChain.of(make_effect("stereo_width")))
+    out = chain.render(audio, [{"width": width}], 24000)
+    weights = torch.cat([upstream, 0.9 * upstream], 1)
+    (gradient,) = torch.autograd.grad((out * weights).sum(), width)
+    halves = 0.5 * (audio[:, :1].double() - audio[:, 1:].double())
+    assert gradient.item() == pytest.approx((0.1 * halves * upstream.double()).sum().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("mix", [0.0, 1e-4, 0.5, 0.9999, 1.0])
+def test_the_last_bit_of_dry_signal_is_as_exact_as_the_rest(mix):
+    dry, wet = music(1, 1, 3000, 24000, seed=1), 1e-3 * music(1, 1, 3000, 24000, seed=2)
+    truth = (1 - mix) * dry.double() + mix * wet.double()
+    assert relative(blend(dry, wet * 0.0, torch.tensor([mix], dtype=torch.float64)), (1 - mix) * dry.double()) < 1e-6
+    assert relative(blend(dry, wet, torch.tensor([mix], dtype=torch.float64)), truth) < 1e-6
 
 
 @every_effect
