@@ -3,12 +3,14 @@ private Ray runtime, which takes seconds, starts while recordings are scanned an
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from pipelines.environment import environment_digest
 from pipelines.executors import Executor, choose_executor, open_executor
 from pipelines.manifest import Manifest
-from pipelines.preflight import load_kernels
+from pipelines.preflight import kernels_loaded
 from pipelines.shard import run_task
 from pipelines.workers import Crew, cores, leave_pandas_out
 
@@ -30,7 +32,8 @@ class EarlyStart:
         """What every worker needs is loaded here, once, and inherited. Not for Ray, which had better start at once."""
         leave_pandas_out()
         if not self._private_ray:
-            load_kernels(self._manifest)
+            environment_digest(self._manifest.augment.used_engine)
+            kernels_loaded(json.dumps(self._manifest.to_dict()))
         self._count = self._how[2] or cores()
 
     def start(self, renders: bool) -> None:

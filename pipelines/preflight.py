@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import socket
+import uuid
 from typing import Any
 
 from pipelines.environment import environment, environment_digest
@@ -50,7 +52,7 @@ def check_node(manifest_json: str, out: str, recordings: tuple[str, ...]) -> dic
 
 
 def _write_somewhere(storage: Storage, host: str) -> None:
-    name = f"{BUILD_FOLDER}/preflight-{host}"
+    name = f"{BUILD_FOLDER}/preflight-{host}-{uuid.uuid4().hex}"  # a machine can be several nodes
     storage.write(name, host.encode())
     if storage.read(name) != host.encode():
         raise UserError(f"{storage.where} does not give back what was written to it")
@@ -73,6 +75,12 @@ def _engine(manifest: Manifest) -> None:
         from stylefx.audio import preflight as engine_preflight
 
         engine_preflight(manifest.augment.used_engine)
+
+
+@functools.lru_cache(maxsize=2)
+def kernels_loaded(manifest_json: str) -> None:
+    """``load_kernels`` once per process, and in none that was forked from one that did."""
+    load_kernels(Manifest.model_validate_json(manifest_json))
 
 
 def load_kernels(manifest: Manifest) -> None:

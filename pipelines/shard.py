@@ -27,6 +27,7 @@ from pipelines.executors import ShardTask, describe
 from pipelines.journal import Journal
 from pipelines.manifest import Manifest
 from pipelines.plan import PlannedSample, read_shard
+from pipelines.preflight import kernels_loaded
 from pipelines.render import Clock, Filtered, RenderedSample, render_sample
 from pipelines.render_decode import Decoder
 from pipelines.shard_tar import TarWriter
@@ -72,6 +73,7 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
     started = time.perf_counter()
     storage = open_storage(task.out)
     manifest = _manifest(task.manifest)
+    kernels_loaded(task.manifest)  # before any sample's time runs
     samples = read_shard(local_plan(storage, task.generation, task.plan_digest), task.number, dict(task.roots))
     skip, clock = dict(task.skip), Clock()
     decoder = _decoder(manifest.segment.sample_rate, manifest.segment.channels)
@@ -98,6 +100,7 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
         raise explain_write_error(storage.where, f"{task.name}.tar", error) or error from error
     finally:
         temporary.unlink(missing_ok=True)
+        temporary.with_suffix(".parquet").unlink(missing_ok=True)
     journal.leave()
     bad = [(r["key"], r["status"], r["reason"]) for r in rows if r["status"] in (STATUS_FAILED, STATUS_QUARANTINED)]
     filtered = Counter(r["reason"] for r in rows if r["status"] == STATUS_FILTERED)
@@ -190,9 +193,10 @@ def _commit(
 ) -> dict[str, Any]:
     """Publish tar, parquet and sidecar, in this order; returns the sidecar."""
     with clock.stage("commit"):
-        storage.publish(temporary, f"{task.name}.tar")
         table = _parquet(rows)
-        storage.write(f"{task.name}.parquet", table)
+        beside = temporary.with_suffix(".parquet")
+        beside.write_bytes(table)
+        storage.publish_together([(temporary, f"{task.name}.tar"), (beside, f"{task.name}.parquet")])
     counts = {status: sum(row["status"] == status for row in rows) for status in STATUSES}
     engine = _manifest(task.manifest).augment.used_engine
     sidecar = {

@@ -14,7 +14,8 @@ import shutil
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -71,6 +72,11 @@ class Storage(ABC):
     @abstractmethod
     def publish(self, temporary: Path, name: str) -> None:
         """Publish a file from ``scratch``; the temporary file is gone afterwards."""
+
+    def publish_together(self, files: Sequence[tuple[Path, str]]) -> None:
+        """Publish (temporary, name), ...: in this order, each as a whole; all are safe on the disk when it returns."""
+        for temporary, name in files:
+            self.publish(temporary, name)
 
     @abstractmethod
     def scratch(self, builder: str) -> Path:
@@ -171,6 +177,17 @@ class LocalStorage(Storage):
             os.chmod(temporary, 0o644)
             os.replace(temporary, target)
             _sync(target.parent)
+
+    def publish_together(self, files: Sequence[tuple[Path, str]]) -> None:
+        """The disk takes them at the same time, and a folder is synced once."""
+        with ThreadPoolExecutor(len(files)) as pool, explained(self.where, files[0][1]):
+            list(pool.map(_sync, [temporary for temporary, _ in files]))
+            for temporary, name in files:
+                self.path(name).parent.mkdir(parents=True, exist_ok=True)
+                os.chmod(temporary, 0o644)
+                os.replace(temporary, self.path(name))
+            for folder in {self.path(name).parent for _, name in files}:
+                _sync(folder)
 
     def scratch(self, builder: str) -> Path:
         folder = self.root / BUILD_FOLDER / "tmp" / builder

@@ -39,9 +39,8 @@ def descendants(pid: int) -> dict[int, str]:
     while todo:
         parent = todo.pop()
         for child in [p for p, q in parents.items() if q == parent]:
-            with suppress(OSError):
-                found[child] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                todo.append(child)
+            found[child] = command_line(child)
+            todo.append(child)
     return found
 
 
@@ -51,8 +50,16 @@ def lives(pid: int) -> bool:
     return False
 
 
-def is_worker(command: str) -> bool:
-    return (command.startswith("ray::") and "Agent" not in command) or "spawn_main" in command
+def command_line(pid: int) -> str:
+    """ "" for a process that is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
+
+def is_worker(command: str, driver: str) -> bool:
+    """Forked workers have the command line of their driver."""
+    return (command.startswith("ray::") and "Agent" not in command) or "spawn_main" in command or command == driver
 
 
 def kill(pids: list[int]) -> None:
@@ -99,7 +106,7 @@ class Rounds:
     def _disturb(self, process: subprocess.Popen, victim: str, rng: random.Random, log) -> str:
         moment = self._wait_for_the_moment(process, rng)
         below = descendants(process.pid)
-        workers = [p for p, command in below.items() if is_worker(command)]
+        workers = [p for p, command in below.items() if is_worker(command, command_line(process.pid))]
         chosen = {
             "driver": [process.pid],
             "worker": rng.sample(workers, 1) if workers else [],

@@ -89,8 +89,8 @@ def test_nobody_waits_while_another_process_decodes(recording, spool):
 def test_a_changed_recording_is_never_kept_under_the_old_content(recording, spool):
     assert spool.stretch("0" * 64, str(recording[0]), "s/long.ogg", 0, 10) is None
     assert not copies(spool)
+    changed = Part("s/long.ogg", str(recording[0]), "0" * 64, RATE, 2, 33 * RATE, RATE)
     with pytest.raises(UserError, match="changed since it was scanned"):
-        changed = Part("s/long.ogg", str(recording[0]), "0" * 64, RATE, 2, 33 * RATE, RATE)
         Decoder(RATE, 2, spool=spool)._stretch(changed)
 
 

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -18,25 +17,7 @@ from pipelines.shard_tar import TarWriter
 from pipelines.status import read_status
 from pipelines.storage import LocalStorage, open_storage
 from stylefx.errors import DamageError, IncompleteError, UserError
-from tests.pipelines.build_corpora import hashes, manifest_for, run_build, write_sources
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory) -> Path:
-    return write_sources(tmp_path_factory.mktemp("sources") / "voices", speakers=3, seconds=6.0)
-
-
-@pytest.fixture(scope="module")
-def reference(sources, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("reference") / "corpus"
-    run_build(manifest_for(sources, out), executor="direct")
-    return out
-
-
-@pytest.fixture
-def corpus(reference, tmp_path) -> Path:
-    """A finished corpus to damage."""
-    return shutil.copytree(reference, tmp_path / "corpus")
+from tests.pipelines.build_corpora import hashes, manifest_for, run_build
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,10 @@ from pipelines.plan import plan_overview, read_shard
 from pipelines.progress import Progress
 from pipelines.shard import run_task
 from stylefx.errors import IncompleteError
-from tests.pipelines.build_corpora import hashes, manifest_for, run_build, write_sources
+from tests.pipelines.build_corpora import hashes, manifest_for, run_build
 from tests.pipelines.poison import CHOICE, poisoned
 
 LIMITS = {"limits": {"max_failed_share": 0.2}}
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory) -> Path:
-    return write_sources(tmp_path_factory.mktemp("sources") / "voices", speakers=3, seconds=6.0)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.pipelines.build_corpora import hashes, manifest_for, run_build, write_sources
+from tests.pipelines.build_corpora import hashes, manifest_for, write_sources
 
 PROGRAM = "from pipelines.cli import main; main()"
 
@@ -20,13 +20,6 @@ PROGRAM = "from pipelines.cli import main; main()"
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> Path:
     return write_sources(tmp_path_factory.mktemp("sources") / "voices", speakers=4, seconds=20.0)
-
-
-@pytest.fixture(scope="module")
-def reference(sources, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("reference") / "corpus"
-    run_build(manifest_for(sources, out), executor="direct")
-    return out
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from pipelines.storage import open_storage, redact, safe_uri
 from pipelines.storage_objects import ObjectStorage
 from pipelines.verify_run import drop, run_verify
 from stylefx.errors import IncompleteError, UserError
-from tests.pipelines.build_corpora import hashes, manifest_for, run_build, write_sources
+from tests.pipelines.build_corpora import hashes, manifest_for, run_build
 
 pytest.importorskip("s3fs", reason="pip install 'stylefx[s3]'")
 
@@ -66,18 +66,6 @@ class Server:
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory) -> Path:
-    return write_sources(tmp_path_factory.mktemp("sources") / "voices", speakers=3, seconds=6.0)
-
-
-@pytest.fixture(scope="module")
-def reference(sources, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("reference") / "corpus"
-    run_build(manifest_for(sources, out), executor="direct")
-    return out
 
 
 @pytest.fixture(scope="module")

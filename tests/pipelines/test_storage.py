@@ -67,3 +67,18 @@ def test_files_and_folders_are_synced_before_a_name_is_given(tmp_path, monkeypat
     monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("rename"), replace(a, b)))
     LocalStorage(tmp_path).write("a", b"1")
     assert calls == ["sync", "rename", "sync"]
+
+
+def test_files_that_are_published_together_appear_after_all_are_on_the_disk(storage, monkeypatch):
+    calls = []
+    replace, sync = os.replace, os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (calls.append("sync"), sync(handle)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (calls.append(str(b)[-6:]), replace(a, b)))
+    folder = storage.scratch("me")
+    for name in ("x", "y"):
+        (folder / name).write_bytes(name.encode())
+    storage.publish_together([(folder / "x", "val/x.tar"), (folder / "y", "val/y.pqt")])
+    assert (storage.read("val/x.tar"), storage.read("val/y.pqt")) == (b"x", b"y")
+    assert not list(folder.iterdir())
+    if not storage.remote:
+        assert calls == ["sync", "sync", "/x.tar", "/y.pqt", "sync"]

@@ -18,26 +18,9 @@ from pipelines.storage import LocalStorage
 from pipelines.verify_deep import within_one_step
 from pipelines.verify_run import drop, run_verify
 from stylefx.errors import DamageError, UserError
-from tests.pipelines.build_corpora import hashes, manifest_for, run_build, write_sources
+from tests.pipelines.build_corpora import hashes, manifest_for, run_build
 
 SHARD = "train/train-000000"
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory) -> Path:
-    return write_sources(tmp_path_factory.mktemp("sources") / "voices", speakers=3, seconds=6.0)
-
-
-@pytest.fixture(scope="module")
-def reference(sources, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("reference") / "corpus"
-    run_build(manifest_for(sources, out), executor="direct")
-    return out
-
-
-@pytest.fixture
-def corpus(reference, tmp_path) -> Path:
-    return shutil.copytree(reference, tmp_path / "corpus")
 
 
 def findings(corpus: Path) -> list[str]:
