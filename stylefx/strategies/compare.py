@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 import multiprocessing
 import signal
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from stylefx.errors import StylefxError
@@ -42,14 +45,35 @@ def compare(names: Sequence[str], comparison: Comparison, out: Path, echo: Calla
             results[name] = found["result"]
         else:
             try:
-                results[name] = _in_a_process(name, comparison, seconds)
-            except KeyboardInterrupt:
+                with _terminable():
+                    results[name] = _in_a_process(name, comparison, seconds)
+            except (KeyboardInterrupt, _Terminated) as stop:
                 done = ", ".join(results) or "nothing yet"
                 text = f"stopped at {name}; {out} holds {done}; the same command continues there"
-                raise Interrupted(text, signal.SIGINT) from None
+                raise Interrupted(text, signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT) from None
             kept.write_text(json.dumps({"question": question, "result": results[name]}) + "\n")
         text = _report(results, comparison, out)
     return text
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as KeyboardInterrupt is SIGINT."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _question(name: str, comparison: Comparison, seconds: float | None) -> dict[str, Any]:
@@ -98,6 +122,7 @@ def _in_a_process(name: str, comparison: Comparison, seconds: float | None) -> d
 
 def _child(connection: Connection, name: str, comparison: Comparison, seconds: float | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and ends this process
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         result = measure(name, comparison, seconds, lambda step, loss: connection.send(("step", (step, loss))))
         connection.send(("result", result))

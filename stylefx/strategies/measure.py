@@ -20,6 +20,7 @@ from stylefx.errors import UserError
 from stylefx.keyed import Draw, integer, unit
 from stylefx.models.style_transfer import StyleTransferModel, build_model
 from stylefx.strategies.proxy_training import fitting_fft_sizes
+from stylefx.training.ema import MovingAverage
 
 SLOWER = {"spsa": 0.1}  # the paper's learning rate for SPSA is a tenth of the others'
 CLOCKS = ("wall", "cpu")
@@ -29,7 +30,8 @@ _POINTS = 8
 @dataclass(frozen=True)
 class Comparison:
     """What is measured. ``frames``: length of the cuts in samples; ``width``: channels of the end-to-end networks;
-    ``clock``: seconds of the wall, or of the processor summed over threads (where others use the machine too)."""
+    ``clock``: seconds of the wall, or of the processor summed over threads (where others use the machine too); ``average``:
+    decay per step of the moving average of the weights that the quality is measured with, as single steps jump."""
 
     corpus: str
     proxies: tuple[str, ...] = ()
@@ -44,6 +46,7 @@ class Comparison:
     seed: int = 0
     device: str = "cpu"
     gradient_batches: int = 4
+    average: float = 0.97
 
     def __post_init__(self) -> None:
         if self.clock == "cpu" and self.device != "cpu":
@@ -141,8 +144,13 @@ def measure(
     learning_rate = comparison.learning_rate * SLOWER.get(name, 1.0)
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=learning_rate)
     loss_of = StyleTransferLoss(fft_sizes=comparison.fft_sizes).to(comparison.device)
-    times, losses = [], []
-    curve = [[0, 0.0, _quality(model, held_out, comparison.fft_sizes)]]
+    average, times, losses = MovingAverage(model, comparison.average), [], []
+
+    def quality() -> float:
+        with average.applied(model):
+            return _quality(model, held_out, comparison.fft_sizes)
+
+    curve = [[0, 0.0, quality()]]
     every, next_at, step, spent = max(comparison.steps // _POINTS, 1), 0.0, 0, 0.0
     while step < comparison.steps or (seconds and spent < seconds):
         audio, target, reference = data.train(step)
@@ -153,16 +161,17 @@ def measure(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 4.0)
         optimiser.step()
         times.append(_now(comparison) - started)
+        average.update(model, step)
         losses.append(float(loss.detach()))
         step, spent = step + 1, spent + times[-1]
         if on_step:
             on_step(step, losses[-1])
         beyond = step > comparison.steps and spent >= next_at
         if (step <= comparison.steps and step % every == 0) or step == comparison.steps or beyond:
-            curve.append([step, spent, _quality(model, held_out, comparison.fft_sizes)])
+            curve.append([step, spent, quality()])
             next_at = spent + (seconds or 0.0) / _POINTS
     if curve[-1][0] != step:
-        curve.append([step, spent, _quality(model, held_out, comparison.fft_sizes)])
+        curve.append([step, spent, quality()])
     return {
         "strategy": name,
         "gradients": gradients.tolist(),

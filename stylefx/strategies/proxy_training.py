@@ -28,6 +28,7 @@ from stylefx.strategies.recordings import Recordings
 
 HELD_OUT_ITEMS, HELD_OUT_FRAMES = 32, 65536
 WARM_UP_STEPS = 60
+CURVE_STEPS = 20  # a point of the curve is the mean over so many
 STARTS = {"identity": lambda tcn: None, "filterbank": start_as_filterbank}
 SIGNAL_RATE = {"identity": 1.0, "filterbank": 0.1}  # of the learning rate, for all but FiLM: bands laid out are not to be shaken
 LEVEL = 0.03  # RMS at which an item meets the loss
@@ -106,7 +107,7 @@ def train_proxy(
             step += 1
             if on_step:
                 on_step(step, recent[-1], training.progress(step, time.monotonic() - started))
-            if len(recent) == max(training.steps // 200, 1):
+            if len(recent) == CURVE_STEPS:
                 curve.append([step, sum(recent) / len(recent)])
                 recent = []
     proxy.requires_grad_(False).eval()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -78,16 +80,17 @@ def test_all_strategies_have_a_row_and_a_second_run_measures_nothing_again(corpu
     assert here[7:] == ["ad", "ctcn1"]
 
 
-def test_an_interruption_keeps_what_was_measured(corpus, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_keeps_what_was_measured(number, corpus, tmp_path, monkeypatch):
     def first_only(name, comparison, seconds):
         if name == "spsa":
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), number)
         return measure(name, comparison, seconds)
 
     monkeypatch.setattr(module, "_in_a_process", first_only)
     result = run(corpus, tmp_path, "--strategies", "ad,spsa")
     assert isinstance(result.exception, Interrupted)
-    assert result.exception.exit_status == 130
+    assert result.exception.exit_status == 128 + number
     assert "stopped at spsa" in str(result.exception)
     assert "| ad | 1.000" in (tmp_path / "comparison.md").read_text()
 
