@@ -115,11 +115,13 @@ def _draw(effect: Effect, items: int, samples: int, seed: int) -> tuple[Tensor, 
 
 def scales(truths: Tensor, sizes: Tensor) -> Tensor:
     """What an error of a parameter's gradient is compared with, (parameters, draws), in units of the controls: that gradient,
-    but at least 1 % of the draw's whole gradient, and 1 % of what is usual (the median) for this parameter and signals of
-    these sizes (norm of the audio times norm of the upstream gradient). Where a sum has happened to cancel to
-    almost nothing an error relative to the rest measures the luck, not the arithmetic."""
+    but at least 1 % of the draw's whole gradient, 1 % of what is usual (the median) for this parameter and signals of these
+    sizes (norm of the audio times norm of the upstream gradient), and 1e-8 of that size, which is less than what rounding the
+    output to single precision does. Where a sum has happened to cancel, or a state has decayed to 1e-100, an
+    error relative to the rest measures the luck, not the arithmetic."""
     usual = (truths.abs() / sizes).median(1, keepdim=True).values * sizes
-    return torch.maximum(truths.abs(), 1e-2 * torch.maximum(truths.norm(dim=0), usual)).clamp(min=1e-300)
+    floor = torch.maximum(1e-2 * torch.maximum(truths.norm(dim=0), usual), 1e-8 * sizes)
+    return torch.maximum(truths.abs(), floor).clamp(min=1e-300)
 
 
 def forms_of(effect: Effect) -> list[str]:
