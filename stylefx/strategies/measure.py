@@ -31,7 +31,8 @@ _POINTS = 8
 class Comparison:
     """What is measured. ``frames``: length of the cuts in samples; ``width``: channels of the end-to-end networks;
     ``clock``: seconds of the wall, or of the processor summed over threads (where others use the machine too); ``average``:
-    decay per step of the moving average of the weights that the quality is measured with, as single steps jump."""
+    decay per step of the moving average of the weights that the quality is measured with, as single steps jump;
+    ``warm_up``: steps over which the learning rate rises."""
 
     corpus: str
     proxies: tuple[str, ...] = ()
@@ -47,6 +48,7 @@ class Comparison:
     device: str = "cpu"
     gradient_batches: int = 4
     average: float = 0.97
+    warm_up: int = 20
 
     def __post_init__(self) -> None:
         if self.clock == "cpu" and self.device != "cpu":
@@ -156,6 +158,7 @@ def measure(
         audio, target, reference = data.train(step)
         started = _now(comparison)
         loss = loss_of(model(audio, reference)[0], target)
+        optimiser.param_groups[0]["lr"] = learning_rate * min(1.0, (step + 1) / comparison.warm_up)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 4.0)
