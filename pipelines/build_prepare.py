@@ -14,6 +14,7 @@ from pipelines.manifest import Manifest
 from pipelines.plan import ShardInfo, make_plan, plan_meta, plan_overview
 from pipelines.plan_estimate import estimate
 from pipelines.plan_summary import PlanSummary
+from pipelines.progress import scan_lines
 from pipelines.scan import scan
 from pipelines.shard import local_plan
 from pipelines.storage import LocalStorage, Storage, explained, open_storage
@@ -56,11 +57,15 @@ def prepare(
     say: Callable[[str], None],
     dry_run: bool = False,
     crew: Crew | None = None,
+    catalog: str | None = None,
 ) -> Prepared:
     """Scan and plan what is not there. A dry run leaves its plan in a temporary folder; a catalog is kept for the build.
 
-    workers: processes that scan, 0 for none but this; they come out of ``crew``.
+    workers: processes that scan, 0 for none but this; they come out of ``crew``. catalog: an earlier scan of the same
+    recordings, another corpus' perhaps; what did not change is not decoded again.
     """
+    if catalog is not None and not Path(catalog).is_file():
+        raise UserError(f"there is no catalog {catalog}; give a file that stylefx-pipe scan or build wrote")
     storage = open_storage(out)
     corpus = read_corpus(storage)
     if corpus is None and grow:
@@ -77,15 +82,17 @@ def prepare(
         stack.enter_context(explained(storage.where, "catalog and plan"))
         folder = _folder(storage, stack)
         earlier = [_files(storage, folder, number) for number in range(generation)]
-        catalog, plan = folder / catalog_file(generation), folder / plan_file(generation)
+        own_catalog, plan = folder / catalog_file(generation), folder / plan_file(generation)
         summary = None
         begun = corpus is not None and generation < len(corpus["generations"])
         if not _fetch(storage, plan) or not (begun or _is_of(plan, manifest)):
-            if not (_fetch(storage, catalog) and begun):
-                _scan(manifest, storage, catalog, earlier, workers, say, crew)
+            if not (_fetch(storage, own_catalog) and begun):
+                known = [own_catalog, *([Path(catalog)] if catalog else []), *(path for path, _ in reversed(earlier))]
+                previous = next((path for path in known if path.is_file()), None)
+                _scan(manifest, storage, own_catalog, previous, workers, say, crew)
             target = Path(stack.enter_context(tempfile.TemporaryDirectory())) / plan.name if dry_run else plan
             say("planning")
-            summary = make_plan(manifest, catalog, target, generation, earlier)
+            summary = make_plan(manifest, own_catalog, target, generation, earlier)
             plan = target
             if dry_run:
                 summary.estimate = estimate(manifest, plan)
@@ -153,7 +160,7 @@ def _scan(
     manifest: Manifest,
     storage: Storage,
     catalog: Path,
-    earlier: list[tuple[Path, Path]],
+    previous: Path | None,
     workers: int | None,
     say: Callable[[str], None],
     crew: Crew | None,
@@ -161,9 +168,9 @@ def _scan(
     say("scanning the recordings")
     if isinstance(storage, LocalStorage):
         storage.root.mkdir(parents=True, exist_ok=True)
-    previous = catalog if catalog.is_file() else earlier[-1][0] if earlier else None
-    result = scan(manifest, catalog, previous=previous, workers=workers, crew=crew)
+    result = scan(manifest, catalog, previous=previous, workers=workers, crew=crew, progress=scan_lines(say))
     _store(storage, catalog)
-    say(f"{result.recordings} recordings, {result.hours:.2f} h")
+    known = f", {result.reused:,} of them known and unchanged" if result.reused else ""
+    say(f"{result.recordings:,} recordings, {result.hours:,.2f} h{known}")
     for reason, count in sorted(result.errors.items(), key=lambda item: -item[1]):
         say(f"  {count} left out: {reason}")

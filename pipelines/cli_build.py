@@ -39,6 +39,9 @@ class _ShareType(click.ParamType):
     "auto: ray with --address, else inline on all cores; direct: in this process, to debug.",
 )
 @click.option("--address", help="Ray cluster to use, such as ray://head:10001 or auto.")
+@click.option(
+    "--catalog", help="An earlier scan of the same recordings, such as another corpus' catalog: what did not change is kept."
+)
 @click.option("--dry-run", is_flag=True, help="Scan and plan, print the counts, render nothing.")
 @click.option("--shards", "share", type=_ShareType(), default="0/1", help="Build only this share, for array jobs.")
 @click.option("--finalize", "only_finalize", is_flag=True, help="Render nothing: check all shards and write index.json.")
@@ -62,7 +65,9 @@ class _ShareType(click.ParamType):
     help="Memory limit of a worker in MB; default: the machine's memory over its cores, at least 4096.",
 )
 @click.option("--progress", "mode", type=click.Choice(["auto", "lines", "json", "quiet"]), default="auto", show_default=True)
-def build(manifest, out, overrides, share, only_finalize, retry_quarantined, retry_failed, mode, dry_run, grow, **how) -> int:
+def build(
+    manifest, out, overrides, catalog, share, only_finalize, retry_quarantined, retry_failed, mode, dry_run, grow, **how
+) -> int:
     """Build or resume the corpus that MANIFEST describes. It scans and plans first where that was not done yet.
 
     Running the same command again resumes; what is committed is not rendered again.
@@ -82,7 +87,7 @@ def build(manifest, out, overrides, share, only_finalize, retry_quarantined, ret
             early.load()
     with early:
         early.start(renders=not (dry_run or only_finalize or _is_finished(out)))
-        prepared = prepare(model, out, grow, how["workers"], progress.say, dry_run, early.crew)
+        prepared = prepare(model, out, grow, how["workers"], progress.say, dry_run, early.crew, catalog)
         if prepared.summary is not None and (dry_run or mode != "quiet"):
             click.echo(prepared.summary.text())
         if dry_run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -34,7 +35,7 @@ def scan(manifest: str, overrides: tuple[str, ...], output: str, previous: str |
     from pipelines.scan import scan as run_scan
 
     loaded = load_manifest(manifest, overrides)
-    summary = run_scan(loaded, output, previous or output, workers, _progress)
+    summary = run_scan(loaded, output, previous or output, workers, _progress())
     click.echo(
         f"{output}: {summary.recordings:,} recordings, {summary.hours:,.2f} h; {summary.reused:,} not decoded again; "
         f"errors: {', '.join(f'{n:,} {reason}' for reason, n in summary.errors.items()) or 'none'}"
@@ -58,13 +59,17 @@ def plan(manifest: str, overrides: tuple[str, ...], catalog: str, output: str, a
     if not os.path.exists(catalog):
         from pipelines.scan import scan as run_scan
 
-        run_scan(loaded, catalog, None, None, _progress)
+        run_scan(loaded, catalog, None, None, _progress())
     summary = make_plan(loaded, catalog, output)
     if calibrate:
         summary.estimate = estimate(loaded, output)
     click.echo(json.dumps(summary.to_dict(), indent=2) if as_json else summary.text())
 
 
-def _progress(count: int, hours: float) -> None:
+def _progress() -> Callable[[int, float], None]:
+    """On a terminal one line that changes, elsewhere a line now and then."""
+    from pipelines.progress import scan_lines
+
     if sys.stderr.isatty():
-        click.echo(f"\rscanned {count:,} recordings, {hours:,.2f} h", err=True, nl=False)
+        return scan_lines(lambda text: click.echo(f"\r{text}", err=True, nl=False), every_s=0.2)
+    return scan_lines(lambda text: click.echo(text, err=True))

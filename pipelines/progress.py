@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -70,6 +71,19 @@ class Tally:
             hours = 3600 * self.rate * self.sample_hours
             parts += [f"{self.rate:.1f} samples/s", f"{hours:.1f} audio hours per hour", f"{duration(self.eta_s or 0)} to go"]
         return ", ".join(parts)
+
+
+def scan_lines(say: Callable[[str], None], every_s: float = LINE_EVERY_S) -> Callable[[int, float], None]:
+    """A ``progress`` for ``scan``: a line now and then."""
+    last_s = time.monotonic()
+
+    def report(count: int, hours: float) -> None:
+        nonlocal last_s
+        if time.monotonic() - last_s >= every_s:
+            last_s = time.monotonic()
+            say(f"scanned {count:,} recordings, {hours:,.2f} h")
+
+    return report
 
 
 def duration(seconds: float) -> str:

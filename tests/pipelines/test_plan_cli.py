@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 import yaml
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 
 from pipelines.cli import cli
 from pipelines.plan import plan_overview
+from stylefx.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,35 @@ def test_scan_then_plan_print_what_there_is_and_what_it_will_cost(place):
     text = run(place, "plan", str(place / "m.yaml"), "--catalog", catalog, "-o", plan, "--no-calibrate").output
     assert "left out: 1 unreadable" in text
     assert "core-hours" not in text
+
+
+def test_a_second_corpus_of_the_same_recordings_needs_no_second_scan(place):
+    from pipelines.build_prepare import prepare
+    from pipelines.manifest import load_manifest
+
+    said: list[str] = []
+    first = load_manifest(place / "m.yaml", [f"output={place / 'first'}"])
+    prepare(first, first.output, False, 0, said.append)
+    assert "known and unchanged" not in " ".join(said)
+    second = load_manifest(place / "m.yaml", [f"output={place / 'second'}", "preset=recovery"])
+    prepare(second, second.output, False, 0, said.append, catalog=str(place / "first" / "catalog-0000.parquet"))
+    assert "6 of them known and unchanged" in " ".join(said)
+    catalogs = [pq.read_table(place / name / "catalog-0000.parquet").to_pylist() for name in ("first", "second")]
+    assert repr(catalogs[0]) == repr(catalogs[1])  # NaN included
+    with pytest.raises(UserError, match="there is no catalog nowhere"):
+        prepare(second, str(place / "third"), False, 0, said.append, catalog="nowhere")
+
+
+def test_a_long_scan_says_how_far_it_is(monkeypatch):
+    from pipelines import progress
+
+    clock, said = iter(range(0, 1000, 20)), []
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    report = progress.scan_lines(said.append)
+    for count in range(64, 640, 64):
+        report(count, count / 100)
+    assert said[0] == "scanned 128 recordings, 1.28 h"
+    assert 2 <= len(said) < 9
 
 
 def test_the_estimate_of_bytes_is_what_a_shard_takes(place):
