@@ -89,7 +89,7 @@ class Spool:
             if crc == header["crc32"] and size == 4 * copy.frames * copy.channels:
                 os.utime(path)  # when it was used last, whatever the disk's mount options are
                 return copy
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             return None
         except (ValueError, KeyError, OSError):
             pass  # damaged
@@ -106,6 +106,7 @@ class Spool:
                 if not alone or _content_digest(source) != digest:
                     return None
                 handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+                os.chmod(part, 0o644)  # for whoever shares the cache
                 try:
                     with os.fdopen(handle, "wb") as file:
                         if not self._write(file, source, name):

@@ -67,6 +67,7 @@ def save_proxy(proxy: Proxy, path: str | Path, record: dict[str, Any] | None = N
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".safetensors.part")
     save_file({k: v.detach().cpu().contiguous() for k, v in proxy.state_dict().items()}, temporary)
+    temporary.chmod(0o644)  # safetensors keeps it to one user
     description = {
         "format": FORMAT,
         "version": VERSION,
