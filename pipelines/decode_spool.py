@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,16 +104,14 @@ class Spool:
             with _only_one(path.with_suffix(".lock")) as alone:
                 if not alone or _content_digest(source) != digest:
                     return None
-                handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-                os.chmod(part, 0o644)  # for whoever shares the cache
+                part = path.with_suffix(".part")  # ours while we hold the lock, also where a killed process left one
                 try:
-                    with os.fdopen(handle, "wb") as file:
+                    with open(part, "wb") as file:
                         if not self._write(file, source, name):
                             return None
                     os.replace(part, path)
                 finally:
-                    with contextlib.suppress(FileNotFoundError):
-                        os.unlink(part)
+                    part.unlink(missing_ok=True)
         except OSError:  # the cache is a convenience: a full or read-only one stops no build
             return None
         return self._find(digest)
