@@ -20,7 +20,10 @@ _LOUDNESS_WORDS = ("as-is", "input", "reference")
 @click.argument("source", metavar="INPUT")
 @click.argument("references", metavar="REFERENCE...", nargs=-1, required=True)
 @click.option("-o", "--output", required=True, metavar="OUT", help="Output file (.wav, .flac, .aiff); a folder for a folder.")
-@click.option("--model", "checkpoint", required=True, metavar="CKPT", help="Checkpoint, or the folder of a training run.")
+@click.option(
+    "--model", "checkpoint", default="shipped", show_default=True, metavar="CKPT",
+    help="Checkpoint, or the folder of a training run; by default the model that comes with stylefx.",
+)  # fmt: skip
 @click.option("--weight", "weights", type=float, multiple=True, help="Weight of a reference, once for each; default: all alike.")
 @click.option("--intensity", type=float, default=1.0, show_default=True, help=f"How much of the style, 0..{MAX_INTENSITY}.")
 @click.option("--refine", "steps", type=int, default=0, metavar="N", help="Improve the prediction by N gradient steps.")

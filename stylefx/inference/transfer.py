@@ -17,7 +17,7 @@ from stylefx.inference.publish import check_writable
 from stylefx.inference.rendering import DEFAULT_CEILING_DBTP, Loudness, Progress, Rendered, output_subtype, render_file
 from stylefx.inference.settings_file import StyleSettings, load_settings
 from stylefx.inference.windows import Analysis, analyse, check_channels
-from stylefx.models.checkpoint import load_model, read_card
+from stylefx.models.checkpoint import SHIPPED, load_model, read_card
 
 DEFAULT_WINDOWS = 8
 _SEGMENT_SAMPLES = 131072
@@ -52,9 +52,10 @@ class Transferred:
 
 
 class StyleTransfer:
-    """A loaded model, and the references heard so far (a folder of inputs analyses them once)."""
+    """A loaded model, by default the one that comes with stylefx, and the references heard so far (a folder of inputs
+    analyses them once)."""
 
-    def __init__(self, checkpoint: str | Path, device: str = "cpu"):
+    def __init__(self, checkpoint: str | Path = SHIPPED, device: str = "cpu"):
         self.checkpoint = Path(checkpoint)
         self.model = load_model(checkpoint, device=device).eval()
         card = read_card(checkpoint)

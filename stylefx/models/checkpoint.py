@@ -17,6 +17,8 @@ from stylefx.models.style_transfer import StyleTransferModel, build_model
 
 FORMAT, VERSION = "stylefx-model", 1
 CHECKPOINTS = "checkpoints"
+SHIPPED = "shipped"  # the name under which every command takes the model that comes with the package
+_SHIPPED_MODEL = Path(__file__).parent / "shipped" / "tiny"
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -53,7 +55,9 @@ def save_weights(weights: dict[str, Any], config: dict[str, Any], path: str | Pa
 
 
 def find_model(path: str | Path) -> Path:
-    """A model's stem from a stem, a file, a checkpoint folder or a run folder (its best checkpoint, else its last)."""
+    """A model's stem from a stem, a file, a checkpoint folder, a run folder (its best checkpoint, else its last) or "shipped"."""
+    if str(path) == SHIPPED:
+        return _SHIPPED_MODEL
     path = Path(path)
     if not path.is_dir():
         return path

@@ -34,5 +34,5 @@ def run_training(config: TrainingConfig, run: Path, resume: bool, echo: Callable
                 f"rank {place.rank} lost another rank ({str(error).splitlines()[0]}); all ranks end, go on with --resume"
             ) from error
         if place.is_first:
-            echo(f"model: {run} (transfer with: stylefx transfer --model {run} INPUT REFERENCE OUTPUT)")
+            echo(f"model: {run} (use it: stylefx transfer INPUT REFERENCE -o OUTPUT --model {run})")
     return metrics
