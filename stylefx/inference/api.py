@@ -2,7 +2,7 @@
 
 from stylefx.inference.api import Options, StyleTransfer, load_settings, render_file
 
-tool = StyleTransfer("runs/demo")
+tool = StyleTransfer()  # the model that comes with stylefx, or StyleTransfer("runs/demo")
 done = tool.transfer("voice.wav", ["reference.wav"], "styled.wav", Options(intensity=0.8))
 print(done.style.settings, done.rendered.output.lufs)
 render_file("another.wav", load_settings("styled.json"), "another-styled.wav")
