@@ -176,7 +176,8 @@ def _place(model: type[BaseModel], e: dict, node: yaml.Node | None) -> tuple[str
         if not last and (tag or unknown):
             models = tag or models
             continue
-        shown.append(str(part))
+        text = str(part)
+        shown.append(text if text.isprintable() else repr(text))
         models = _inside(models, part) or models
         if child is not None:
             line = child[0].start_mark.line + 1

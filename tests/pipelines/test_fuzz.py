@@ -7,7 +7,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipelines.build_corpus import differences, read_corpus
@@ -119,6 +119,7 @@ def test_catalogs(corpus, tmp_path, cuts):
 
 
 @QUICK
+@example(text='{"\\n": 1}')
 @given(text=st.text(max_size=200) | JSON.map(json.dumps) | st.binary(max_size=100).map(lambda b: b.decode("latin-1")))
 def test_manifests(tmp_path, text):
     path = tmp_path / "m.yaml"

@@ -44,7 +44,7 @@ def test_the_report_works_in_a_browser(browser, report):
         """async () => {
           const player = document.querySelector("audio");
           await player.play();
-          await new Promise(done => setTimeout(done, 300));
+          for (let i = 0; i < 200 && player.currentTime === 0; i++) await new Promise(done => setTimeout(done, 50));
           return [player.currentTime, player.duration, player.error && player.error.message];
         }"""
     )
