@@ -73,6 +73,7 @@ def launch_spectra(items: int, channels: int, bins: int, dtype: torch.dtype, sid
     triton_spectra.distances(spectrum, spectrum.clone(), 1.0, 1.0, 1e-8, sides)
 
 
+@pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION is unset")  # fused multiply-adds are what we want
 @pytest.mark.parametrize("capability", [80, 90])
 def test_kernels_compile_for_sm80_and_sm90(monkeypatch, tmp_path, compiled, capability):
     """With the arguments that the launchers pass: short and long, odd and even, single and double precision. No kernel keeps
