@@ -66,6 +66,11 @@ def _in_worker(work: Work) -> Work:
     return shard
 
 
+def _did_not_start(error: Exception) -> IncompleteError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return IncompleteError(f"Ray's own processes did not start or died at once ({reason}); run the same command again")
+
+
 class RayExecutor(Executor):
     """One Ray task per shard, one CPU each."""
 
@@ -86,12 +91,16 @@ class RayExecutor(Executor):
             self._owner = True
         else:
             self._start(workers or os.cpu_count() or 1)
-        cpus = int(ray.cluster_resources().get("CPU", 1))
+        try:
+            cpus = int(ray.cluster_resources().get("CPU", 1))
+            idle = int(ray.available_resources().get("CPU", 0))
+        except ray.exceptions.RaySystemError as error:
+            self.close()
+            raise _did_not_start(error) from error
         self.workers = min(workers, cpus) if workers else max(cpus, 1)
         self._environment = environment
         self._remote = ray.remote(max_retries=0, num_cpus=1, runtime_env=environment)(_in_worker(work))
         warm = ray.remote(max_retries=0, num_cpus=1, runtime_env=environment)(_import_the_rest)
-        idle = int(ray.available_resources().get("CPU", 0))
         self._warming = [warm.remote() for _ in range(min(idle, self.workers))]
 
     def _start(self, workers: int) -> None:
@@ -113,6 +122,9 @@ class RayExecutor(Executor):
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
+        except (ConnectionError, RuntimeError, TimeoutError, self._ray.exceptions.RaySystemError) as error:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise _did_not_start(error) from error
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise

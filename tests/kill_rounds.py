@@ -135,7 +135,7 @@ class Rounds:
         notes, deadline = self.out / ".build/inflight", time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline and not (notes.is_dir() and any(notes.iterdir())):
             time.sleep(0.01)
-        delay = rng.uniform(0.0, 2.0)
+        delay = rng.uniform(0.0, 0.8)  # what is left to render takes about a second
         with suppress(subprocess.TimeoutExpired):
             process.wait(delay)
         return f"{delay:.2f} s into the rendering"

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from pipelines.executors import ShardTask, open_executor
-from stylefx.errors import UserError
+from stylefx.errors import IncompleteError, UserError
 
 
 def task(number: int) -> ShardTask:
@@ -76,3 +76,19 @@ def test_closing_kills_what_runs():
 def test_wrong_choices_are_sentences(arguments, message):
     with pytest.raises(UserError, match=message):
         open_executor(*arguments)
+
+
+def test_a_private_ray_that_does_not_start_ends_in_a_sentence_and_can_be_resumed(monkeypatch):
+    import ray
+
+    from pipelines.executors_ray import RayExecutor
+
+    def refuse(**_options):
+        raise RuntimeError("the node timed out during startup\nand a long story")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(
+        IncompleteError, match=r"did not start .*\(the node timed out during startup\); run the same command again$"
+    ):
+        RayExecutor(lambda task: {}, 1, None)
