@@ -71,7 +71,7 @@ def kill(pids: list[int]) -> None:
 class Rounds:
     """Builds in ``folder``; ``play`` plays one round and returns what happened."""
 
-    def __init__(self, folder: Path, executor: str, workers: int = 2, speakers: int = 6, seconds: float = 20.0):
+    def __init__(self, folder: Path, executor: str, workers: int = 2, speakers: int = 6, seconds: float = 120.0):
         self.folder, self.executor, self.workers = folder, executor, workers
         sources = write_sources(folder / "voices", speakers, seconds)
         self.manifest = folder / "manifest.yaml"
@@ -135,7 +135,7 @@ class Rounds:
         notes, deadline = self.out / ".build/inflight", time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline and not (notes.is_dir() and any(notes.iterdir())):
             time.sleep(0.01)
-        delay = rng.uniform(0.0, 0.8)  # what is left to render takes about a second
+        delay = rng.uniform(0.0, 2.0)
         with suppress(subprocess.TimeoutExpired):
             process.wait(delay)
         return f"{delay:.2f} s into the rendering"
