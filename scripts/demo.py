@@ -66,8 +66,9 @@ def own_manifest(folder: Path) -> Path:
 def held_out(corpus: Path) -> tuple[Path, str]:
     """From the test split: the key of the sample with the strongest production, whose target is the reference, and the longest
     other recording of the same group (the same one, where the group has no other)."""
-    from pipelines.corpus_view import CorpusView
-    from pipelines.plan import plan_overview, read_shard
+    from pipelines.corpus.view import CorpusView
+    from pipelines.plan.file import plan_overview
+    from pipelines.plan.samples import read_shard
 
     view = CorpusView(str(corpus))
     test = [r for r in view.rows() if r["split"] == "test" and r["status"] == "ok"]
@@ -134,13 +135,15 @@ def main() -> None:
     train = [stylefx, "train", ROOT / "manifests/train/demo.yaml", f"data.corpora=[{corpus}]", "--out", run, "--resume"]
     seconds["train"] = step("training", *train)
     figures = run / "evaluation.json"
-    seconds["evaluate"] = step("held-out groups", stylefx, "evaluate", run, corpus, "--split", "test", "--json", figures)
+    seconds["evaluate"] = step(
+        "held-out groups", stylefx, "evaluate", run, corpus, "--split", "test", "-o", figures, "--overwrite"
+    )
     source, key = held_out(corpus)
     style = run / "reference"
     step("a held-out production as the reference", pipe, "inspect", corpus, key, "--wav", style)
     reference = style / f"{key}.b.target.wav"
     transferred, picture, page = run / "transferred.wav", run / "transfer.png", run / "transfer.html"
-    outputs = ["-o", transferred, "--figure", picture, "--page", page]
+    outputs = ["-o", transferred, "--figure", picture, "--page", page, "--overwrite"]
     seconds["transfer"] = step("style transfer", stylefx, "transfer", source, reference, *outputs, "--model", run)
 
     print("\n== done")

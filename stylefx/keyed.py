@@ -11,8 +11,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 _DIGITS = 9
 
@@ -85,7 +88,7 @@ class Draw:
         """Uniform in low..high, both included."""
         return low + int(self.unit() * (high - low + 1))
 
-    def choice(self, options: Sequence, weights: Sequence[float] | None = None):
+    def choice(self, options: Sequence[T], weights: Sequence[float] | np.ndarray | None = None) -> T:
         if weights is None:
             return options[self.integer(0, len(options) - 1)]
         total, x = float(sum(weights)), self.unit()

@@ -1,9 +1,10 @@
 """Reading, writing, resampling, mixing, loudness, pitch and tempo. NumPy float32 (channels, samples) throughout; no torch."""
 
+from stylefx.audio.decoders.base import AudioInfo
 from stylefx.audio.engines import DEFAULT_ENGINE, engine_names, pitch_tempo, preflight
-from stylefx.audio.loudness import LoudnessMeter, integrated_lufs, peak_dbfs, true_peak_dbtp
+from stylefx.audio.loudness import LoudnessMeter, has_loudness, integrated_lufs, peak_dbfs, true_peak_dbtp
 from stylefx.audio.mixing import active_channels, mix_down
-from stylefx.audio.reading import AudioInfo, BlockReader, open_blocks, probe, read_audio
+from stylefx.audio.reading import BlockReader, open_blocks, probe, read_audio
 from stylefx.audio.resampling import Resampler, resample, resampled_frames
 from stylefx.audio.writing import AudioWriter, decode_audio, encode_audio, write_audio
 
@@ -18,6 +19,7 @@ __all__ = [
     "decode_audio",
     "encode_audio",
     "engine_names",
+    "has_loudness",
     "integrated_lufs",
     "mix_down",
     "open_blocks",

@@ -14,6 +14,24 @@ def active_channels(audio: np.ndarray) -> np.ndarray:
     return power > _DEAD_BELOW * loudest if loudest > 0.0 else np.ones(audio.shape[0], bool)
 
 
+_CANCELLED_BELOW = 0.1  # of the channels' mean power: the sum of two channels lost more than 10 dB
+
+
+def heard_mono(audio: np.ndarray) -> tuple[np.ndarray, bool]:
+    """float32 (channels <= 2, samples) -> (1, samples) with the power of the channels, and whether their sum would cancel.
+
+    Where the sum of two channels has lost more than 10 dB, the difference has all but half a decibel of their power and is what
+    is heard.
+    """
+    mono = mix_down(audio)
+    if audio.shape[0] != 2 or not active_channels(audio).all():
+        return mono, False
+    power = np.var(audio, axis=1, dtype=np.float64).mean()
+    if power == 0.0 or np.var(mono, dtype=np.float64) >= _CANCELLED_BELOW * power:
+        return mono, False
+    return mix_down(audio * np.array([[1.0], [-1.0]], np.float32)), True
+
+
 def mix_down(audio: np.ndarray, active: np.ndarray | None = None) -> np.ndarray:
     """float32 (channels, samples) -> (1, samples): the mean of the active channels.
 

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from stylefx.effects.base import refuse_interleaved
 from stylefx.errors import UserError
 
 SUBTYPE_BITS = {"pcm16": 16, "flac16": 16, "pcm24": 24, "flac24": 24, "float32": 0}
@@ -28,6 +29,7 @@ def as_samples(audio: np.ndarray) -> np.ndarray:
         audio = audio[None]
     if audio.ndim != 2 or audio.shape[0] == 0:
         raise UserError(f"audio has shape {audio.shape}; give (channels, samples)")
+    refuse_interleaved(audio.shape)
     audio = np.ascontiguousarray(audio, np.float32)
     if not np.isfinite(audio).all():
         raise UserError("audio contains NaN or infinite samples, which no file format should hold; check what produced it")

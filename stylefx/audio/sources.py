@@ -1,18 +1,15 @@
-"""What can be decoded: a path, bytes, or an open binary file. Names for messages, and length promises of containers."""
+"""What can be decoded: a path, bytes, or an open binary file. Names for messages."""
 
 from __future__ import annotations
 
 import io
 import os
-import struct
 from pathlib import Path
 from typing import BinaryIO
 
 from stylefx.errors import UserError
 
-Source = str | os.PathLike | bytes | BinaryIO
-
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF - 36, 0xFFFFFFFF - 36, 0x7FFFF000, 0x80000000)
+Source = str | os.PathLike[str] | bytes | BinaryIO
 
 
 def source_name(source: Source, name: str | None = None) -> str:
@@ -50,34 +47,3 @@ def open_binary(source: Source, name: str) -> tuple[BinaryIO, bool]:
         raise UserError(f"{name} is empty (0 bytes); give a file with audio")
     file.seek(0)
     return file, owned
-
-
-def missing_bytes(file: BinaryIO) -> int:
-    """How many bytes of audio data a WAV or AIFF header promises beyond the end of the file; 0 if none or not such a file.
-
-    libsndfile silently shortens such a file. Sizes that writers leave when they could not know (0, 2**32 - 1 and the
-    like: pipes) promise nothing. The position of the file is restored.
-    """
-    start = file.tell()
-    try:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        head = file.read(12)
-        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-            return _missing(file, end, "<4sI", b"data")
-        if head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
-            return _missing(file, end, ">4sI", b"SSND")
-        return 0
-    finally:
-        file.seek(start)
-
-
-def _missing(file: BinaryIO, end: int, layout: str, wanted: bytes) -> int:
-    position = 12
-    while position + 8 <= end:
-        file.seek(position)
-        kind, size = struct.unpack(layout, file.read(8))
-        if kind == wanted:
-            return 0 if size in _UNKNOWN_SIZES else max(0, position + 8 + size - end)
-        position += 8 + size + size % 2
-    return 0

@@ -12,16 +12,21 @@ import math
 import os
 import tempfile
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
 
+from stylefx.audio.flac import decode_flac, encode_flac
 from stylefx.audio.quantise import as_samples, check_subtype, exceeds, fit, protective_gain, quantise
 from stylefx.audio.reading import read_audio
 from stylefx.audio.wav import parse_own_wav, wav_header, wav_samples
 from stylefx.errors import UserError
+from stylefx.files.atomic import check_writable, publish
+from stylefx.files.claims import Claim
+from stylefx.files.sentences import as_sentence
 
 _CONTAINERS = {".wav": "WAV", ".flac": "FLAC", ".aif": "AIFF", ".aiff": "AIFF"}
 _LIBSNDFILE_SUBTYPES = {16: "PCM_16", 24: "PCM_24", 0: "FLOAT"}
@@ -30,7 +35,7 @@ _SPOOL_FRAMES = 1 << 16
 
 
 def write_audio(
-    path: str | os.PathLike, audio: np.ndarray, sample_rate: int, subtype: str = "pcm16", over: str = "scale"
+    path: str | os.PathLike[str], audio: np.ndarray, sample_rate: int, subtype: str = "pcm16", over: str = "scale"
 ) -> float:
     """Write float32 (channels, samples) to a file that appears only when it is complete; returns the gain applied in dB.
 
@@ -46,20 +51,30 @@ def encode_audio(audio: np.ndarray, sample_rate: int, subtype: str, over: str = 
     """float32 (channels, samples) -> bytes of a FLAC (flac16, flac24) or WAV (pcm16, pcm24, float32) file, always the same."""
     bits = check_subtype(subtype)
     audio, _ = fit(as_samples(audio), bits, over, "audio to encode")
-    samples = quantise(audio, bits)
-    if not subtype.startswith("flac"):
+    if subtype.startswith("flac"):
+        _check_flac(sample_rate, audio.shape[0], "audio to encode")
+    return encode_samples(quantise(audio, bits), sample_rate, subtype)
+
+
+def encode_samples(samples: np.ndarray, sample_rate: int, subtype: str) -> bytes:
+    """Samples as ``quantise`` gives them, (samples, channels), to the bytes of a file. FLAC of one or two channels is our own."""
+    frames, channels = samples.shape
+    if not subtype.startswith("flac"):  # headers of our own: libsndfile stamps float files with the time
         data = wav_samples(samples, subtype)
-        return wav_header(subtype, audio.shape[0], sample_rate, audio.shape[1]) + data + b"\0" * (len(data) % 2)
-    _check_flac(sample_rate, audio.shape[0], "audio to encode")
+        return wav_header(subtype, channels, sample_rate, frames) + data + b"\0" * (len(data) % 2)
+    bits = check_subtype(subtype)
+    if frames and channels <= 2:
+        return encode_flac(samples.T if bits == 16 else samples.T >> 8, sample_rate, bits)
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, sample_rate, format="FLAC", subtype=_LIBSNDFILE_SUBTYPES[bits])
     return buffer.getvalue()
 
 
 def decode_audio(data: bytes) -> tuple[np.ndarray, int]:
-    """Bytes of any readable file -> (float32 (channels, samples), sample rate in Hz); our own WAV takes a short way."""
-    own = parse_own_wav(data)
-    return own if own is not None else read_audio(data)
+    """Bytes of any readable file -> (float32 (channels, samples), sample rate in Hz); FLAC and our own WAV take short ways.
+    UserError for what is damaged, too."""
+    own = decode_flac(data) if data[:4] == b"fLaC" else parse_own_wav(data)
+    return own if own is not None else read_audio(data, whole=True)
 
 
 class AudioWriter:
@@ -69,7 +84,7 @@ class AudioWriter:
     fixed-point format, the blocks wait in a float32 file until the peak is known.
     """
 
-    def __init__(self, path: str | os.PathLike, sample_rate: int, subtype: str = "pcm16", over: str = "scale"):
+    def __init__(self, path: str | os.PathLike[str], sample_rate: int, subtype: str = "pcm16", over: str = "scale"):
         self.path = Path(path)
         self.sample_rate, self.subtype, self.over = int(sample_rate), subtype, over
         self.bits = check_subtype(subtype)
@@ -79,15 +94,25 @@ class AudioWriter:
         self._container = _container(self.path, subtype)
         if over not in ("scale", "error"):
             raise UserError(f"over={over!r} is not known; choose scale or error")
-        try:
-            handle, name = tempfile.mkstemp(prefix=f".{self.path.name[:40]}.", suffix=".part", dir=self.path.parent)
-        except OSError as error:
-            raise UserError(f"{self.path} cannot be written: {error.strerror or error}") from None
-        self._temporary = Path(name)
-        self._file = os.fdopen(handle, "w+b")
+        self._claim: Claim | None = None
         self._spool: BinaryIO | None = None
-        self._encoder: Callable[[np.ndarray], None] | None = None
+        self._encoder: Callable[[np.ndarray], object] | None = None
         self._done = False
+        check_writable(self.path)
+
+    @cached_property
+    def _file(self) -> BinaryIO:
+        """The temporary file, made when needed: a signal before that leaves nothing, after it ``close`` removes it."""
+        try:
+            self._claim = Claim(self.path)
+            return open(self._claim.path, "w+b")
+        except OSError as error:
+            raise as_sentence(error, self.path) from None
+
+    @property
+    def _claimed(self) -> Claim:
+        assert self._claim is not None  # made with the file
+        return self._claim
 
     def write(self, block: np.ndarray) -> None:
         """Append float32 (channels, n)."""
@@ -108,23 +133,23 @@ class AudioWriter:
             return
         if protective_gain(self._low, self._high, self.bits) != 1.0:
             raise exceeds(str(self.path), max(self._high, -self._low), self.bits)
-        self._encode(block)
+        self._encode(block, self.channels)
 
     @property
     def _must_wait(self) -> bool:
         return self.bits != 0 and self.over == "scale"
 
-    def _encode(self, block: np.ndarray) -> None:
+    def _encode(self, block: np.ndarray, channels: int) -> None:
         samples = quantise(block, self.bits)
         if self._encoder is None:
             if self._container == "WAV":
-                self._file.write(wav_header(self._wav_subtype, self.channels, self.sample_rate, 0))
+                self._file.write(wav_header(self._wav_subtype, channels, self.sample_rate, 0))
                 self._encoder = lambda data: self._file.write(wav_samples(data, self._wav_subtype))
             else:
                 subtype = _LIBSNDFILE_SUBTYPES[self.bits]
                 # By its number: through a Python file a full disk would not come back as an error.
                 self._sound = soundfile.SoundFile(
-                    self._file.fileno(), "w", self.sample_rate, self.channels, subtype, format=self._container, closefd=False
+                    self._file.fileno(), "w", self.sample_rate, channels, subtype, format=self._container, closefd=False
                 )
                 self._encoder = self._sound.write
         self._encoder(samples)
@@ -133,38 +158,36 @@ class AudioWriter:
     def _wav_subtype(self) -> str:
         return {16: "pcm16", 24: "pcm24", 0: "float32"}[self.bits]
 
-    def commit(self) -> float:
-        """Finish, flush to disk and publish under the path; returns the gain applied in dB (0 where nothing was scaled)."""
+    def commit(self, finish: Callable[[Path], None] | None = None) -> float:
+        """Finish, flush to disk and publish under the path; returns the gain applied in dB (0 where nothing was scaled).
+        ``finish`` may add to the whole file (tags) before it is published."""
         if self.channels is None:
             raise UserError(f"{self.path}: no audio was given to write")
         gain = protective_gain(self._low, self._high, self.bits) if self._must_wait else 1.0
         if self._spool is not None:
             self._spool.seek(0)
             while data := self._spool.read(_SPOOL_FRAMES * self.channels * 4):
-                self._encode(np.frombuffer(data, np.float32).reshape(-1, self.channels).T * np.float32(gain))
+                self._encode(np.frombuffer(data, np.float32).reshape(-1, self.channels).T * np.float32(gain), self.channels)
         elif self._encoder is None:
-            self._encode(np.zeros((self.channels, 0), np.float32))
-        self._finish_file()
-        os.replace(self._temporary, self.path)
-        _sync_folder(self.path.parent)
+            self._encode(np.zeros((self.channels, 0), np.float32), self.channels)
+        self._finish_file(self.channels)
+        if finish is not None:
+            finish(self._claimed.path)
+        publish(self._claimed.path, self.path)
+        self._claimed.release()
         self._done = True
         return 0.0 if gain == 1.0 else 20.0 * math.log10(np.float32(gain))
 
-    def _finish_file(self) -> None:
+    def _finish_file(self, channels: int) -> None:
         if self._encoder is None:
-            self._encode(np.zeros((self.channels, 0), np.float32))
+            self._encode(np.zeros((channels, 0), np.float32), channels)
         if self._container == "WAV":
             if self._file.seek(0, os.SEEK_END) % 2:
                 self._file.write(b"\0")
             self._file.seek(0)
-            self._file.write(wav_header(self._wav_subtype, self.channels, self.sample_rate, self.frames))
+            self._file.write(wav_header(self._wav_subtype, channels, self.sample_rate, self.frames))
         else:
             self._sound.close()
-        self._file.flush()
-        mask = os.umask(0)
-        os.umask(mask)
-        os.fchmod(self._file.fileno(), 0o666 & ~mask)
-        os.fsync(self._file.fileno())
         self._file.close()
 
     def close(self) -> None:
@@ -176,9 +199,11 @@ class AudioWriter:
         with contextlib.suppress(OSError, RuntimeError, AssertionError):
             if self._encoder is not None and self._container != "WAV":
                 self._sound.close()
-        with contextlib.suppress(OSError):
-            self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        if "_file" in self.__dict__:
+            with contextlib.suppress(OSError):
+                self._file.close()
+        if self._claim is not None:
+            self._claim.drop()
 
     def __enter__(self) -> AudioWriter:
         return self
@@ -201,14 +226,3 @@ def _container(path: Path, subtype: str) -> str:
 def _check_flac(sample_rate: int, channels: int, name: str) -> None:
     if not 1 <= sample_rate <= _FLAC_MAX_RATE or channels > 8:
         raise UserError(f"{name}: FLAC cannot hold {channels} channels at {sample_rate} Hz (at most 8 and {_FLAC_MAX_RATE} Hz)")
-
-
-def _sync_folder(folder: Path) -> None:
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # not every system opens folders
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -5,39 +5,19 @@ Pure draws keyed by (seed, epoch, sample key): an item does not depend on the ra
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from stylefx.corpus.batch import Marks
 from stylefx.corpus.order import CorpusOrder, Mixture
+from stylefx.corpus.pairs import Audio, Pairs, StoredPairs
+from stylefx.corpus.partners import Item, Pool, ReferenceDraws
 from stylefx.corpus.reader import Corpus, SampleRef
-from stylefx.errors import UserError
+from stylefx.corpus.tolerance import Tolerance, refuse_unsound
+from stylefx.errors import DamageError, UserError
 from stylefx.keyed import Draw
-
-#: item of an evaluation -> the half that holds it
-STORED = {"input": "a.input", "target": "a.target", "reference": "b.target"}
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Training items. Audio is float32 (batch, channels, samples); ``valid`` is 0 where an item only pads the batch.
-
-    ``dry`` and ``dry_reference`` come instead of input, target and reference when the settings are drawn during training:
-    the half to be processed and the half that becomes the reference, both before any effect. ``starts`` (batch,) is where
-    the stretch begins that is rendered and compared; the encoder hears the whole halves.
-    """
-
-    keys: list[str]
-    epochs: list[int]
-    valid: np.ndarray
-    input: np.ndarray | None = None
-    target: np.ndarray | None = None
-    reference: np.ndarray | None = None
-    dry: np.ndarray | None = None
-    dry_reference: np.ndarray | None = None
-    starts: np.ndarray | None = None
+from stylefx.recipes.references import ReferenceRule
 
 
 def choose_half(seed: int, epoch: int, key: str) -> tuple[str, str]:
@@ -50,11 +30,14 @@ def choose_start(seed: int, epoch: int, key: str, frames: int, crop: int) -> int
     return Draw(seed, "train/crop", f"{epoch}/{key}").integer(0, max(frames - crop, 0))
 
 
+_NEXT_TRIED = 256
+
+
 class TrainingSet:
     """Positions of the endless training sequence -> items, over one or several corpora of the same rate and channels.
 
-    ``crop`` is the length in samples of the stretch that is rendered and compared (None: whole halves). ``dry`` reads the
-    dry halves.
+    ``crop`` is the length in samples of the stretch that is rendered and compared (None: whole halves). ``pairs`` reads an
+    item's audio; ``reference`` is the rule by which references are drawn (None: what is stored).
     """
 
     def __init__(
@@ -66,7 +49,8 @@ class TrainingSet:
         split: str = "train",
         window: int = 8,
         crop: int | None = None,
-        dry: bool = False,
+        pairs: Pairs | None = None,
+        reference: ReferenceRule | None = None,
     ):
         first = corpora[0]
         for other in corpora[1:]:
@@ -75,7 +59,8 @@ class TrainingSet:
                     f"{other.store} has {other.sample_rate} Hz and {other.channels} channels, {first.store} has "
                     f"{first.sample_rate} Hz and {first.channels}; mix corpora of one rate and channel count"
                 )
-        self.corpora, self.seed, self.crop, self.dry = list(corpora), seed, crop, dry
+        self.corpora, self.seed, self.crop, self.pairs = list(corpora), seed, crop, pairs or StoredPairs()
+        self.references = ReferenceDraws(reference, seed)
         self.shards = [c.shards_of(split) for c in corpora]
         orders = [CorpusOrder([s.samples for s in shards], seed, window) for shards in self.shards]
         if weights is None:
@@ -111,27 +96,52 @@ class TrainingSet:
     @property
     def fields(self) -> tuple[str, ...]:
         """Names of an item's arrays."""
-        return ("dry", "dry_reference") if self.dry else ("input", "target", "reference")
+        return self.pairs.names
 
     @property
     def channels(self) -> int:
         return self.corpora[0].channels
 
-    def sample(self, position: int) -> tuple[Corpus, SampleRef, int]:
-        """(corpus, sample, epoch) of a position."""
+    def item(self, position: int) -> Item:
+        """The sample of a position, the half of it that is processed, and its reference."""
         place = self.order.locate(position)
-        corpus = self.corpora[place.corpus]
-        return corpus, corpus.table(self.shards[place.corpus][place.shard].name)[place.row], place.epoch
+        corpus, shards = self.corpora[place.corpus], self.shards[place.corpus]
+        ref = corpus.table(shards[place.shard].name)[place.row]
+        halves = choose_half(self.seed, place.epoch, ref.key)
+        return self.references.item(corpus, ref, place.epoch, halves, self._pool(place.corpus, position))
 
-    def read(self, corpus: Corpus, ref: SampleRef, epoch: int) -> dict[str, Any]:
-        """One item: {"input", "target", "reference"}, or {"dry", "dry_reference"}, each float32 (channels, half_frames)."""
-        half, other = choose_half(self.seed, epoch, ref.key)
-        if self.dry:
-            halves = {"dry": f"{half}.dry", "dry_reference": f"{other}.dry"}
-        else:
-            halves = {"input": f"{half}.input", "target": f"{half}.target", "reference": f"{other}.target"}
-        audio = corpus.read(ref, list(halves.values()), 0, self.half_frames)
-        return {name: audio[member] for name, member in halves.items()}
+    def _pool(self, number: int, position: int) -> Pool:
+        """The samples that lie in the same window of shards as the position."""
+        order, corpus, shards = self.order.orders[number], self.corpora[number], self.shards[number]
+        window = order.window_of(self.order.local_position(number, position))
+        return Pool(window, lambda: [ref for i in order.window_shards(*window) for ref in corpus.table(shards[i].name)])
+
+    def read(self, item: Item) -> tuple[Audio, Marks]:
+        """The item's arrays, each float32 (channels, half_frames)."""
+        return self.pairs(item, 0, self.half_frames)
+
+    def read_sound(self, position: int, tolerance: Tolerance) -> tuple[Item, Audio, Marks]:
+        """The item of a position, or where it is damaged and may be passed over, of the next position that is sound: the same
+        one for every rank, and after a resume."""
+        for place in range(position, position + _NEXT_TRIED):
+            try:
+                item = self.item(place)
+                audio, marks = self.read(item)
+                refuse_unsound(audio, item.ref.key, item.corpus.store, (self.channels, self.half_frames))
+                return item, audio, marks
+            except DamageError as error:
+                damage = error
+                tolerance.pass_over(self._name(place), error)
+        raise damage
+
+    def _name(self, position: int) -> str:
+        """What a damaged sample is called; by its shard where the table is damaged too."""
+        place = self.order.locate(position)
+        shard = self.shards[place.corpus][place.shard].name
+        try:
+            return self.corpora[place.corpus].table(shard)[place.row].key
+        except DamageError:
+            return f"{shard} row {place.row}"
 
     def start(self, ref: SampleRef, epoch: int) -> int:
         """Where the item's stretch begins."""
@@ -154,26 +164,60 @@ def shard_files(shard: Any) -> list[tuple[str, str | None]]:
     return [(f"{shard.name}.parquet", shard.parquet_sha256), (f"{shard.name}.tar", shard.sha256)]
 
 
+def held_out_samples(corpora: Sequence[Corpus], split: str, limit: int | None = None) -> list[tuple[int, SampleRef]]:
+    """(number of the corpus, sample) of a split in the keyed order, the first ``limit``; reads every table of the split."""
+
+    def place(entry: tuple[int, SampleRef]) -> float:
+        return Draw(0, "evaluation/order", entry[1].key).unit()
+
+    everything = ((number, ref) for number, corpus in enumerate(corpora) for ref in corpus.scan(split))
+    return sorted(everything, key=place) if limit is None else heapq.nsmallest(limit, everything, key=place)
+
+
 class EvaluationSet:
-    """A split in a fixed keyed order: half a is processed, b is the reference; the first ``limit`` samples.
+    """A split in a fixed keyed order: half a is processed, b is the reference (or what ``reference`` draws); the first
+    ``limit`` samples. ``chosen``: these, where ``held_out_samples`` found them before."""
 
-    Where a corpus stores dry halves only, items hold those.
-    """
-
-    def __init__(self, corpora: Sequence[Corpus], split: str = "val", limit: int | None = None, crop: int | None = None):
-        refs = [(c, ref) for c in corpora for ref in c.samples(split)]
-        refs.sort(key=lambda item: Draw(0, "evaluation/order", item[1].key).unit())
-        self.refs = refs[:limit]
-        self.crop = crop
-        self.dry = any(not any(m.startswith("a.input.") for m in ref.members) for _, ref in self.refs)
+    def __init__(
+        self,
+        corpora: Sequence[Corpus],
+        split: str = "val",
+        limit: int | None = None,
+        crop: int | None = None,
+        pairs: Pairs | None = None,
+        reference: ReferenceRule | None = None,
+        chosen: Sequence[tuple[int, SampleRef]] | None = None,
+    ):
+        chosen = held_out_samples(corpora, split, limit) if chosen is None else chosen
+        self.refs, self.split = [(corpora[number], ref) for number, ref in chosen], split
+        self.crop, self.pairs = crop, pairs or StoredPairs()
+        self.references = ReferenceDraws(reference, 0)
 
     def __len__(self) -> int:
         return len(self.refs)
 
-    def read(self, index: int) -> dict[str, Any]:
-        """Item ``index``; the centre of the half when cropped."""
+    def item(self, index: int) -> Item:
         corpus, ref = self.refs[index]
-        n = min(self.crop or corpus.half_frames, corpus.half_frames)
-        wanted = {"dry": "a.dry", "dry_reference": "b.dry"} if self.dry else STORED
-        halves = corpus.read(ref, list(wanted.values()), (corpus.half_frames - n) // 2, n)
-        return {name: halves[half] for name, half in wanted.items()}
+        return self.references.item(corpus, ref, 0, ("a", "b"), Pool(self.split, lambda: corpus.samples(self.split)))
+
+    def read(self, index: int) -> tuple[Audio, Marks]:
+        """Item ``index``; the centre of the half when cropped."""
+        item = self.item(index)
+        n = min(self.crop or item.corpus.half_frames, item.corpus.half_frames)
+        return self.pairs(item, (item.corpus.half_frames - n) // 2, n)
+
+    def read_sound(self, index: int, tolerance: Tolerance) -> tuple[bool, Audio, Marks]:
+        """Like ``read``; with False and another item's audio where this one is damaged and may be passed over."""
+        damage: DamageError | None = None
+        for number in range(index, index + min(len(self), _NEXT_TRIED)):
+            corpus, ref = self.refs[number % len(self)]
+            try:
+                audio, marks = self.read(number % len(self))
+                n = min(self.crop or corpus.half_frames, corpus.half_frames)
+                refuse_unsound(audio, ref.key, corpus.store, (corpus.channels, n))
+                return damage is None, audio, marks
+            except DamageError as error:
+                damage = error
+                tolerance.pass_over(ref.key, error)
+        assert damage is not None
+        raise damage

@@ -7,13 +7,18 @@ over without a copy. Which items a batch holds is decided by the order alone; th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
-from stylefx.corpus.dataset import Batch, EvaluationSet, TrainingSet
+from stylefx.corpus.batch import Batch, Marks
+from stylefx.corpus.dataset import EvaluationSet, TrainingSet
 from stylefx.corpus.order import micro_batch
+from stylefx.corpus.partners import Item
+from stylefx.corpus.tolerance import Tolerance
+from stylefx.files import patience
 
 
 class _Reader:
@@ -22,16 +27,16 @@ class _Reader:
     def __init__(self, workers: int):
         self.pool = ThreadPoolExecutor(workers, thread_name_prefix="stylefx-read") if workers else None
 
-    def submit(self, function, *args) -> Future:
+    def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
         if self.pool is not None:
             return self.pool.submit(function, *args)
-        future: Future = Future()
+        future: Future[Any] = Future()
         future.set_result(function(*args))
         return future
 
     def close(self) -> None:
         if self.pool is not None:
-            self.pool.shutdown(wait=True, cancel_futures=True)
+            self.pool.shutdown(wait=not patience.ending.is_set(), cancel_futures=True)
 
 
 class TrainingLoader:
@@ -39,6 +44,7 @@ class TrainingLoader:
 
     Iterating yields ``Batch`` until ``stop_step``. The state of a loader is the step: a new loader that starts there, with
     any number of workers, or on another number of ranks with the same global batch, goes on with the same samples.
+    ``allocate`` gives the float32 memory that audio is read into (default: numpy's).
     """
 
     def __init__(
@@ -53,7 +59,11 @@ class TrainingLoader:
         start_step: int = 0,
         stop_step: int,
         ahead: int = 3,
+        allocate: Callable[[tuple[int, ...]], np.ndarray] | None = None,
+        tolerance: Tolerance | None = None,
     ):
+        self.allocate = allocate or (lambda shape: np.empty(shape, np.float32))
+        self.tolerance = tolerance or Tolerance()
         self.data, self.micro, self.accumulation = data, micro, accumulation
         self.rank, self.world, self.workers, self.ahead = rank, world, workers, ahead if workers else 1
         self.start_step, self.stop_step = start_step, stop_step
@@ -63,25 +73,39 @@ class TrainingLoader:
             for part in range(self.accumulation):
                 yield micro_batch(step, part, self.rank, self.world, self.micro, self.accumulation)
 
-    def _start(self, reader: _Reader, positions: range) -> tuple[Batch, list[Future]]:
-        """Allocate a batch and ask for its items."""
+    def _start(self, reader: _Reader, positions: range) -> tuple[Callable[[], Batch], list[Future[Any]]]:
+        """Allocate a batch and ask for its items; the batch can be had when they are there."""
         data, n = self.data, len(positions)
         shape = (n, data.channels, data.half_frames)
         data.prefetch(positions[0])
-        samples = [data.sample(p) for p in positions]
-        arrays = {name: np.empty(shape, np.float32) for name in data.fields}
+        arrays = {name: self.allocate(shape) for name in data.fields}
+        slots: list[tuple[Item, Marks] | None] = [None] * n
 
         def fill(slot: int) -> None:
-            for name, audio in data.read(*samples[slot]).items():
-                arrays[name][slot] = audio
+            item, read, marks = data.read_sound(positions[slot], self.tolerance)
+            for name in arrays:
+                arrays[name][slot] = read[name]
+            slots[slot] = item, marks
 
-        futures = [reader.submit(fill, i) for i in range(n)]
-        keys, epochs = [ref.key for _, ref, _ in samples], [epoch for _, _, epoch in samples]
-        starts = np.array([data.start(ref, epoch) for _, ref, epoch in samples], np.int64)
-        return Batch(keys=keys, epochs=epochs, valid=np.ones(n, np.float32), starts=starts, **arrays), futures
+        def batch() -> Batch:
+            found = [slot for slot in slots if slot is not None]  # all of them
+            items, marks = [item for item, _ in found], [marks for _, marks in found]
+            return Batch(
+                keys=[item.ref.key for item in items],
+                epochs=[item.epoch for item in items],
+                valid=np.ones(n, np.float32),
+                starts=np.array([data.start(item.ref, item.epoch) for item in items], np.int64),
+                groups=[item.ref.group for item in items],
+                labels=[m.label for m in marks],
+                reference_other=np.array([item.other for item in items], bool),
+                nothing_to_do=np.array([m.nothing_to_do for m in marks], bool),
+                **arrays,
+            )
 
-    def __iter__(self) -> Iterator[Batch]:
-        reader, queue = _Reader(self.workers), deque()
+        return batch, [reader.submit(fill, i) for i in range(n)]
+
+    def __iter__(self) -> Generator[Batch, None, None]:
+        reader, queue = _Reader(self.workers), deque[tuple[Callable[[], Batch], list[Future[Any]]]]()
         positions = self._positions()
         try:
             while True:
@@ -92,7 +116,7 @@ class TrainingLoader:
                 batch, futures = queue.popleft()
                 for future in futures:
                     future.result()
-                yield batch
+                yield batch()
         finally:
             reader.close()
 
@@ -103,22 +127,44 @@ class EvaluationLoader:
     Every rank yields equally many batches; the items with ``valid`` 1 are, over all ranks, each item of the set once.
     """
 
-    def __init__(self, data: EvaluationSet, *, batch: int, rank: int = 0, world: int = 1, workers: int = 2):
+    def __init__(
+        self,
+        data: EvaluationSet,
+        *,
+        batch: int,
+        rank: int = 0,
+        world: int = 1,
+        workers: int = 2,
+        tolerance: Tolerance | None = None,
+    ):
+        self.tolerance = tolerance or Tolerance()
         self.data, self.batch, self.rank, self.world, self.workers = data, batch, rank, world, workers
 
     def __len__(self) -> int:
         return -(-len(self.data) // (self.batch * self.world))
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Generator[Batch, None, None]:
         reader = _Reader(self.workers)
         try:
             for number in range(len(self)):
                 start = (number * self.world + self.rank) * self.batch
                 wanted = [min(start + i, len(self.data) - 1) for i in range(self.batch)]
                 valid = np.array([start + i < len(self.data) for i in range(self.batch)], np.float32)
-                items = [f.result() for f in [reader.submit(self.data.read, i) for i in wanted]]
-                arrays = {name: np.stack([item[name] for item in items]) for name in items[0]}
-                keys = [self.data.refs[i][1].key for i in wanted]
-                yield Batch(keys=keys, epochs=[0] * self.batch, valid=valid, **arrays)
+                read = [f.result() for f in [reader.submit(self.data.read_sound, i, self.tolerance) for i in wanted]]
+                valid *= [sound for sound, _, _ in read]
+                yield self._collated(wanted, valid, [(audio, marks) for _, audio, marks in read])
         finally:
             reader.close()
+
+    def _collated(self, wanted: list[int], valid: np.ndarray, items: list[tuple[dict[str, np.ndarray], Marks]]) -> Batch:
+        refs, marks = [self.data.refs[i][1] for i in wanted], [marks for _, marks in items]
+        return Batch(
+            keys=[ref.key for ref in refs],
+            epochs=[0] * len(refs),
+            valid=valid,
+            groups=[ref.group for ref in refs],
+            labels=[m.label for m in marks],
+            reference_other=np.array([m.reference_other for m in marks], bool),
+            nothing_to_do=np.array([m.nothing_to_do for m in marks], bool),
+            **{name: np.stack([audio[name] for audio, _ in items]) for name in self.data.pairs.names},
+        )

@@ -21,7 +21,7 @@ BLOCK = 1024
 
 
 @dataclass(frozen=True)
-class Place:
+class SamplePlace:
     """Where a position's sample lies: corpus number, that corpus' epoch, shard number and row among the shard's samples."""
 
     corpus: int
@@ -83,11 +83,11 @@ class CorpusOrder:
 
 def quotas(weights: Sequence[float], block: int = BLOCK) -> np.ndarray:
     """Slots per corpus in a block, int64, by largest remainder; every positive weight gets at least one slot."""
-    weights = np.asarray(weights, dtype=np.float64)
-    if len(weights) > block or not np.isfinite(weights).all() or (weights <= 0).any():
-        raise UserError(f"the corpora's weights are {weights.tolist()}; give positive numbers")
-    exact = weights / weights.sum() * block
-    counts = np.maximum(np.floor(exact).astype(np.int64), 1)
+    shares = np.asarray(weights, dtype=np.float64)
+    if len(shares) > block or not np.isfinite(shares).all() or (shares <= 0).any():
+        raise UserError(f"the corpora's weights are {shares.tolist()}; give positive numbers")
+    exact = shares / shares.sum() * block
+    counts: np.ndarray = np.maximum(np.floor(exact).astype(np.int64), 1)
     for i in np.argsort(counts - exact, kind="stable"):
         if counts.sum() >= block:
             break
@@ -110,7 +110,7 @@ class Mixture:
                 raise UserError(f"corpus number {i} has no samples in this split; take it out or build it larger")
         self.orders, self.seed, self.block = list(orders), seed, block
         self.quotas = quotas(weights, block)
-        self._owner = np.repeat(np.arange(len(self.orders)), self.quotas)
+        self._owner: np.ndarray = np.repeat(np.arange(len(self.orders)), self.quotas)
 
     @property
     def total(self) -> int:
@@ -126,7 +126,8 @@ class Mixture:
 
     def _slots(self, block: int) -> np.ndarray:
         """The corpus of every position of a block."""
-        return self._owner[permutation(self.block, self.seed, "order/mix", str(block))]
+        slots: np.ndarray = self._owner[permutation(self.block, self.seed, "order/mix", str(block))]
+        return slots
 
     def local_position(self, corpus: int, position: int) -> int:
         """How many samples of a corpus come before a position of the mixture."""
@@ -135,9 +136,9 @@ class Mixture:
         block, slot = divmod(position, self.block)
         return block * int(self.quotas[corpus]) + int((self._slots(block)[:slot] == corpus).sum())
 
-    def locate(self, position: int) -> Place:
+    def locate(self, position: int) -> SamplePlace:
         corpus, local = self.split(position)
-        return Place(corpus, *self.orders[corpus].locate(local))
+        return SamplePlace(corpus, *self.orders[corpus].locate(local))
 
 
 def micro_batch(step: int, part: int, rank: int, world: int, size: int, accumulation: int) -> range:

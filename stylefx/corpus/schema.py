@@ -6,6 +6,7 @@ Neither torch nor webdataset is imported here: render workers use this module to
       corpus.json                     format version, manifest, generations, digests; written first
       catalog-0000.parquet  plan-0000.parquet
       train/train-000000.tar          KEY.a.input.flac KEY.b.input.flac KEY.a.target.flac KEY.b.target.flac KEY.json
+                                      KEY.r0.target.flac ... where references are other content, as many in every sample
       train/train-000000.parquet      one row per planned sample
       train/train-000000.json         sidecar = commit marker
       index.json                      written when every shard is committed
@@ -31,6 +32,7 @@ AUDIO_FORMATS = {
     "flac16": ("flac", "PCM_16"),
     "flac24": ("flac", "PCM_24"),
     "pcm16": ("wav", "PCM_16"),
+    "pcm24": ("wav", "PCM_24"),
     "float32": ("wav", "FLOAT"),
 }
 
@@ -58,11 +60,6 @@ def shard_name(split: str, number: int) -> str:
     return f"{split}/{split}-{number:06d}"
 
 
-def member_name(key: str, half: str, branch: str, extension: str) -> str:
-    """``KEY.a.input.flac``"""
-    return f"{key}.{half}.{branch}.{extension}"
-
-
 def plan_file(generation: int) -> str:
     return f"plan-{generation:04d}.parquet"
 
@@ -83,8 +80,12 @@ class Member:
 #: Columns of a shard's parquet, one row per planned sample, in plan order. ``members`` holds JSON:
 #: {"a.input.flac": [offset, size], ..., "json": [offset, size]} with data offsets into the tar ({} when status is not ok);
 #: ``crc32`` holds JSON {"a.input.flac": crc of the data, ...}, by which damage is traced to a sample.
+#: A corpus whose samples have them adds columns of ``EXTRA_COLUMNS``: ``reference_groups`` holds JSON [group of r0, of r1, ...]
+#: (the sample's own where it is its own other half), ``nothing_to_do`` "same", "neutral" or "",
+#: ``metadata`` JSON of what else is known of the recordings ({} is empty), in shards where any has some.
 SHARD_COLUMNS = (
     "key", "source", "group", "label", "split", "status", "reason",
     "pitch_cents", "tempo", "input_lufs", "target_lufs", "input_peak_dbfs", "target_peak_dbfs",
     "settings", "members", "crc32",
 )  # fmt: skip
+EXTRA_COLUMNS = ("reference_groups", "nothing_to_do", "metadata")

@@ -7,8 +7,9 @@ buffer, both keyed; going on after a stop reads and skips what was seen, on the 
 
 from __future__ import annotations
 
+import json
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -16,8 +17,11 @@ from typing import Any
 import numpy as np
 
 from stylefx.audio import decode_audio, mix_down, resample
-from stylefx.corpus.dataset import Batch, choose_half, choose_start
+from stylefx.corpus.batch import Batch, Marks
+from stylefx.corpus.dataset import choose_half, choose_start
 from stylefx.corpus.order import permutation
+from stylefx.corpus.pairs import Audio, Renderer
+from stylefx.corpus.tolerance import Tolerance, refuse_unsound
 from stylefx.errors import DamageError, UserError
 from stylefx.keyed import Draw
 
@@ -37,13 +41,13 @@ class StreamSet:
 
     def __init__(
         self, patterns: Sequence[str], sample_rate: int, half_frames: int, *, seed: int = 0, crop: int | None = None,
-        dry: bool = False, buffer: int = 256,
+        renderer: Renderer | None = None, buffer: int = 256,
     ):  # fmt: skip
         self.urls = expand(patterns)
         if not self.urls:
             raise UserError("no tars to stream; give data.corpora the files or URLs of tars")
         self.sample_rate, self.half_frames, self.channels = sample_rate, half_frames, 1
-        self.seed, self.crop, self.dry, self.buffer = seed, crop, dry, buffer
+        self.seed, self.crop, self.renderer, self.buffer = seed, crop, renderer, buffer
 
     def describe(self) -> str:
         return f"{len(self.urls)} tars"
@@ -76,10 +80,10 @@ class StreamSet:
                 raise UserError(f"the tars of rank {rank} hold no samples, such as {mine[0]}; fix data.corpora")
             epoch += 1
 
-    def _shuffled(self, samples: Iterator[dict], epoch: int, rank: int) -> Iterator[dict]:
+    def _shuffled(self, samples: Iterator[dict[str, Any]], epoch: int, rank: int) -> Iterator[dict[str, Any]]:
         """A buffer from which a keyed choice leaves whenever a sample enters."""
         words = Draw(self.seed, "stream/shuffle", f"{epoch}/{rank}")
-        held: list[dict] = []
+        held: list[dict[str, Any]] = []
         for sample in samples:
             held.append(sample)
             if len(held) > self.buffer:
@@ -89,20 +93,35 @@ class StreamSet:
         for i in permutation(len(held), self.seed, "stream/rest", f"{epoch}/{rank}"):
             yield held[i]
 
-    def item(self, sample: dict[str, Any], epoch: int) -> dict[str, np.ndarray]:
-        """Decode one sample; DamageError names it and its tar."""
+    def item(self, sample: dict[str, Any], epoch: int) -> tuple[Audio, Marks]:
+        """Decode one sample, and render it where settings are drawn; DamageError names it and its tar."""
         key = sample["__key__"]
         half, other = choose_half(self.seed, epoch, key)
-        names = {name.rsplit(".", 1)[0]: name for name in sample if name.rsplit(".", 1)[-1] in _AUDIO}
-        if self.dry and "a.dry" not in names:
-            return self._recording(sample, epoch)
+        document = _document(sample)
+        lent = [f"r{i}" for i, r in enumerate(document.get("references", ())) if r["group"] != document["group"]]
+        if lent:
+            other = Draw(self.seed, "train/stored reference", f"{epoch}/{key}").choice(lent)
+        marks = Marks(document.get("label", ""), bool(lent), bool(document.get("nothing_to_do")))
+        if self.renderer is not None:
+            audio = self._dry(sample, epoch, half, other)
+            rendered, marks = self.renderer(key, epoch, audio["dry"], audio["dry_reference"], marks.reference_other)
+            return audio | rendered, marks
         wanted = {"input": f"{half}.input", "target": f"{half}.target", "reference": f"{other}.target"}
-        if self.dry:
-            wanted = {"dry": f"{half}.dry", "dry_reference": f"{other}.dry"}
+        return self._members(sample, wanted), marks
+
+    def _dry(self, sample: dict[str, Any], epoch: int, half: str, other: str) -> Audio:
+        """The dry halves of one of our samples, or two adjacent stretches of a recording."""
+        if f"{half}.dry" in _audio_names(sample):
+            return self._members(sample, {"dry": f"{half}.dry", "dry_reference": f"{other}.dry"})
+        return self._recording(sample, epoch)
+
+    def _members(self, sample: dict[str, Any], wanted: dict[str, str]) -> Audio:
+        names = _audio_names(sample)
         missing = [m for m in wanted.values() if m not in names]
         if missing:
             raise UserError(
-                f"sample {key} of {sample['__url__']} has no {missing[0]!r}; tars of plain recordings need data.render=online"
+                f"sample {sample['__key__']} of {sample['__url__']} has no {missing[0]!r}; tars of plain recordings need "
+                "data.render=online"
             )
         return {name: self._fit(sample, names[member]) for name, member in wanted.items()}
 
@@ -135,20 +154,35 @@ class StreamSet:
         return {"dry": a, "dry_reference": b}
 
 
+def _audio_names(sample: dict[str, Any]) -> dict[str, str]:
+    """{"a.input": "a.input.flac", ...}"""
+    return {name.rsplit(".", 1)[0]: name for name in sample if name.rsplit(".", 1)[-1] in _AUDIO}
+
+
+def _document(sample: dict[str, Any]) -> dict[str, Any]:
+    """The JSON of one of our samples; empty for what is not ours."""
+    try:
+        document = json.loads(sample.get("json", b"{}"))
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
 class StreamLoader:
     """One rank's micro-batches from a stream, from ``start_step`` on; decoding in threads."""
 
     def __init__(
         self, data: StreamSet, *, micro: int, accumulation: int = 1, rank: int = 0, world: int = 1, workers: int = 2,
-        start_step: int = 0, stop_step: int, ahead: int = 3,
+        start_step: int = 0, stop_step: int, ahead: int = 3, tolerance: Tolerance | None = None,
     ):  # fmt: skip
+        self.tolerance = tolerance or Tolerance()
         self.data, self.micro, self.rank, self.world = data, micro, rank, world
         self.workers, self.ahead = max(workers, 1), ahead
         self.skip, self.count = start_step * accumulation * micro, (stop_step - start_step) * accumulation
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Generator[Batch, None, None]:
         samples = islice(self.data.raw(self.rank, self.world), self.skip, None)
-        pool, queue, asked = ThreadPoolExecutor(self.workers), deque(), 0
+        pool, queue, asked = ThreadPoolExecutor(self.workers), deque[tuple[Any, ...]](), 0
         try:
             while asked < self.count or queue:
                 while asked < self.count and len(queue) < self.ahead:
@@ -159,9 +193,37 @@ class StreamLoader:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _collate(self, group: list[tuple[int, dict]], futures: list[Future]) -> Batch:
-        items, data = [f.result() for f in futures], self.data
-        keys, epochs = [s["__key__"] for _, s in group], [e for e, _ in group]
-        arrays = {name: np.stack([item[name] for item in items]) for name in items[0]}
-        starts = [choose_start(data.seed, e, k, data.half_frames, data.frames) for e, k in zip(epochs, keys, strict=True)]
-        return Batch(keys=keys, epochs=epochs, valid=np.ones(len(keys), np.float32), starts=np.array(starts), **arrays)
+    def _sound(self, group: list[tuple[int, dict[str, Any]]], futures: list[Future[Any]]) -> list[tuple[int, str, Audio, Marks]]:
+        """(epoch, key, audio, marks) of every item; the first sound one stands for damaged ones that may be passed over."""
+        found: list[tuple[int, str, Audio, Marks] | None] = []
+        damage: DamageError | None = None
+        self.tolerance.total += len(group)
+        for (epoch, sample), future in zip(group, futures, strict=True):
+            try:
+                audio, marks = future.result()
+                shape = (self.data.channels, self.data.half_frames)
+                refuse_unsound(audio, sample["__key__"], sample["__url__"], shape)
+                found.append((epoch, sample["__key__"], audio, marks))
+            except DamageError as error:
+                damage = error
+                self.tolerance.pass_over(sample["__key__"], error)
+                found.append(None)
+        sound = [item for item in found if item is not None]
+        if not sound and damage is not None:
+            raise damage
+        return [item or sound[0] for item in found]
+
+    def _collate(self, group: list[tuple[int, dict[str, Any]]], futures: list[Future[Any]]) -> Batch:
+        items, data = self._sound(group, futures), self.data
+        arrays: dict[str, Any] = {name: np.stack([audio[name] for _, _, audio, _ in items]) for name in items[0][2]}
+        starts = [choose_start(data.seed, epoch, key, data.half_frames, data.frames) for epoch, key, _, _ in items]
+        return Batch(
+            keys=[key for _, key, _, _ in items],
+            epochs=[epoch for epoch, _, _, _ in items],
+            valid=np.ones(len(items), np.float32),
+            starts=np.array(starts),
+            labels=[marks.label for *_, marks in items],
+            reference_other=np.array([marks.reference_other for *_, marks in items], bool),
+            nothing_to_do=np.array([marks.nothing_to_do for *_, marks in items], bool),
+            **arrays,
+        )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from stylefx.differentiable.operators.forms import full_precision
 from stylefx.differentiable.operators.scans import state_dtype
 from stylefx.differentiable.registry import make_twin
+from stylefx.effects.base import refuse_interleaved
 from stylefx.effects.chain import EffectChain
 from stylefx.errors import UserError
 
@@ -37,6 +38,7 @@ class DifferentiableChain(nn.Module):
             ],
             dtype=torch.float64,
         ).reshape(-1, 3)
+        self._rows: list[list[float]] = self._tables.tolist()
         self._maps: dict[torch.device, Tensor] = {}
 
     @property
@@ -57,8 +59,12 @@ class DifferentiableChain(nn.Module):
         return [{p.name: next(values) for p in effect.parameters} for effect in self.chain.effects]
 
     def _physical(self, controls: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():  # loops in a graph take no tensors but their own, so the ranges are numbers in it
+            columns = zip(controls.to(state_dtype(controls.device)).unbind(-1), self._rows, strict=True)
+            return torch.stack([low * torch.exp(c * ratio) + c * span for c, (low, span, ratio) in columns], -1)
         if controls.device not in self._maps:
-            self._maps[controls.device] = self._tables.to(controls.device, state_dtype(controls.device))
+            with torch.inference_mode(False):  # whoever trains later may use it too
+                self._maps[controls.device] = self._tables.to(controls.device, state_dtype(controls.device))
         low, span, ratio = self._maps[controls.device].unbind(-1)
         controls = controls.to(low.dtype)
         return low * torch.exp(controls * ratio) + controls * span
@@ -80,6 +86,7 @@ class DifferentiableChain(nn.Module):
     def _render(self, audio: Tensor, settings: Sequence[Mapping[str, Any]], sample_rate: float, in_range: bool) -> Tensor:
         if audio.ndim != 3:
             raise UserError(f"audio must have the shape (items, channels, samples), got {tuple(audio.shape)}")
+        refuse_interleaved(audio.shape)
         if len(settings) != len(self._twins):
             raise UserError(f"the chain has {len(self._twins)} effects, the settings have {len(settings)}")
         if audio.dtype not in (torch.float32, torch.float64):

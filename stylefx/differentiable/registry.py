@@ -1,6 +1,7 @@
 """Differentiable twins of the effects, by the effect's registered name.
 
-A new effect is one file in ``stylefx/effects`` and one here: a subclass of ``Twin`` under ``@twin_of(name)``.
+A new effect is one file in ``stylefx/effects/palette`` and one in ``palette`` here: a subclass of ``Twin`` under
+``@twin_of(name)``.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TypeVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, TypeVar
 
 from stylefx.effects.base import Effect
 from stylefx.errors import UserError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 METHODS = ("auto", "recursive", "frequency")
 
+_PALETTE = "stylefx.differentiable.palette"  # found by name: what registers itself must not be imported from here
 _TWINS: dict[str, type[Twin]] = {}
 _loaded = False
 T = TypeVar("T", bound="type[Twin]")
@@ -56,11 +59,8 @@ def twin_of(name: str) -> Callable[[T], T]:
 def _load() -> None:
     global _loaded
     if not _loaded:
-        import stylefx.differentiable as package
-
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.ispkg:
-                importlib.import_module(f"{package.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(importlib.import_module(_PALETTE).__path__):
+            importlib.import_module(f"{_PALETTE}.{module.name}")
         _loaded = True
 
 
@@ -74,6 +74,9 @@ def make_twin(effect: Effect, method: str = "auto") -> Twin:
     _load()
     if method not in METHODS:
         raise UserError(f"there is no method {method!r} of differentiation; known are {', '.join(METHODS)}")
+    if effect.name not in _TWINS and effect.twin:
+        module, _, attribute = effect.twin.partition(":")
+        twin_of(effect.name)(getattr(importlib.import_module(module), attribute))
     if effect.name not in _TWINS:
         raise UserError(f"the effect {effect.name!r} has no differentiable form; those that have: {', '.join(twin_names())}")
     return _TWINS[effect.name](effect, method)

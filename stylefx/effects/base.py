@@ -6,19 +6,21 @@ takes it block by block. Blocks of any length give the same samples as the whole
 
 from __future__ import annotations
 
-import difflib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from stylefx.effects.parameters import Parameter
 from stylefx.errors import UserError
+from stylefx.nearest import did_you_mean
 
 Settings = Mapping[str, float]
 NUMBERS = (int, float, np.integer, np.floating)
+MOST_CHANNELS = 128  # of audio; ambisonics of the tenth order have 121
+FEW_CHANNELS = 16  # up to here a block may be shorter than it has channels
 
 
 class Process(ABC):
@@ -38,10 +40,12 @@ class Effect(ABC):
     """An audio effect with named parameters in physical units.
 
     Subclasses set ``name`` (the registry key) and ``parameters`` and implement ``start``. ``config()`` returns the
-    constructor's arguments as plain data, so that chains can be written down and rebuilt.
+    constructor's arguments as plain data, so that chains can be written down and rebuilt. A plug-in's effect that has a form with
+    gradients names it in ``twin`` ("package.module:Class"), which is loaded only where torch is.
     """
 
     name: ClassVar[str]
+    twin: ClassVar[str] = ""
     parameters: tuple[Parameter, ...]
 
     @abstractmethod
@@ -55,7 +59,7 @@ class Effect(ABC):
         """Raise UserError when a value is not physically valid (subclasses add their bounds)."""
 
     def effective(self, settings: Settings, sample_rate: float) -> dict[str, float]:
-        """The settings as rendered at this rate (for example cutoffs clamped to 0.9 Nyquist)."""
+        """The settings as rendered at this rate (for example cutoffs clamped to 0.9 Nyquist of 48 kHz)."""
         return dict(settings)
 
     def complete(self, settings: Settings | None) -> dict[str, float]:
@@ -67,9 +71,8 @@ class Effect(ABC):
         known = set(names)
         for key, value in settings.items():
             if key not in known:
-                near = difflib.get_close_matches(str(key), names, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names)}"
-                raise UserError(f"{self.name} has no parameter {key!r}; {hint}")
+                hint = did_you_mean(key, names, f"it has {', '.join(names)}")
+                raise UserError(f"{self.name} has no parameter {key!r}{hint}")
             if (
                 not isinstance(value, (int, float, np.integer, np.floating))
                 or isinstance(value, bool)
@@ -91,13 +94,25 @@ class Effect(ABC):
 
 
 def check_audio(audio: np.ndarray) -> np.ndarray:
-    """float32 (channels, samples), contiguous and finite, or a UserError."""
+    """float32 (channels, samples), contiguous and finite, or a UserError; (samples, channels), as soundfile reads, is refused."""
     audio = np.ascontiguousarray(audio, dtype=np.float32)
     if audio.ndim != 2 or audio.shape[0] == 0:
         raise UserError(f"audio must have the shape (channels, samples) with at least one channel, got {audio.shape}")
+    refuse_interleaved(audio.shape)
     if not np.isfinite(audio).all():
         raise UserError("audio contains NaN or infinite samples; repair or drop the recording")
     return audio
+
+
+def refuse_interleaved(shape: Sequence[int]) -> None:
+    """UserError for a shape whose last two axes must be (samples, channels): more channels than samples, and more than anything
+    that plays has."""
+    channels, samples = shape[-2], shape[-1]
+    if channels > MOST_CHANNELS or (channels > FEW_CHANNELS and 0 < samples < channels):
+        raise UserError(
+            f"audio of the shape {tuple(shape)} would have {channels:,} channels of {samples:,} samples; the order of the axes "
+            "is (channels, samples), so pass the transpose, audio.T, of what soundfile or a WAV reader gives"
+        )
 
 
 def as_block(block: np.ndarray) -> np.ndarray:

@@ -2,11 +2,14 @@
 
 Settings of a chain are a list with one dict per slot: ``[{"effect": name, "settings": {...}}, ...]``; a slot may also
 carry ``"bypass": true`` and ``"mix": 0..1`` (1 = wet only).
+
+Audio has one order of axes everywhere: (channels, samples), float32. What a WAV reader gives interleaved, (samples, channels),
+is refused in a sentence; pass its transpose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,19 +87,20 @@ class EffectChain:
 
     # -- controls <-> settings
 
-    def settings(self, controls: np.ndarray) -> list[dict]:
+    def settings(self, controls: np.ndarray) -> list[dict[str, Any]]:
         """Controls in [0, 1], (num_controls,) -> settings of the chain."""
         controls = np.asarray(controls, dtype=np.float64)
         if controls.shape != (self.num_controls,):
             raise UserError(f"the chain has {self.num_controls} controls, got an array of shape {controls.shape}")
         if not np.isfinite(controls).all():
             raise UserError("controls contain NaN or infinite values")
-        values, out = iter(controls.tolist()), []
-        for effect in self.effects:
-            out.append({"effect": effect.name, "settings": {p.name: p.from_control(next(values)) for p in effect.parameters}})
-        return out
+        values = iter(controls.tolist())
+        return [
+            {"effect": effect.name, "settings": {p.name: p.from_control(next(values)) for p in effect.parameters}}
+            for effect in self.effects
+        ]
 
-    def controls(self, settings: Sequence[dict]) -> np.ndarray:
+    def controls(self, settings: Sequence[dict[str, Any]]) -> np.ndarray:
         """Settings of the chain -> controls, float64 (num_controls,); values outside the ranges are clipped."""
         out: list[float] = []
         for slot, entry in zip(self.slots, self.complete(settings), strict=True):
@@ -107,7 +111,7 @@ class EffectChain:
     def default_controls(self) -> np.ndarray:
         return np.array([p.to_control(p.default) for p in self.parameters])
 
-    def complete(self, settings: Sequence[dict] | None) -> list[dict]:
+    def complete(self, settings: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
         """Check the entries against the slots and fill in defaults; UserError names what does not fit."""
         if settings is None:
             settings = [{"effect": e.name} for e in self.effects]
@@ -130,7 +134,7 @@ class EffectChain:
         return out
 
     @staticmethod
-    def _refuse_other_config(index: int, slot: Slot, entry: dict) -> None:
+    def _refuse_other_config(index: int, slot: Slot, entry: Mapping[str, Any]) -> None:
         """Settings written for another variant of an effect would be misread."""
         config = entry.get("config")
         if config and config != slot.effect.config() and make_effect(slot.effect.name, **config).config() != slot.effect.config():
@@ -138,7 +142,7 @@ class EffectChain:
 
     # -- render
 
-    def start(self, settings: Sequence[dict] | None, sample_rate: float, channels: int) -> ChainProcess:
+    def start(self, settings: Sequence[dict[str, Any]] | None, sample_rate: float, channels: int) -> ChainProcess:
         """A stream with fixed settings."""
         processes: list[Process] = []
         for slot, entry in zip(self.slots, self.complete(settings), strict=True):
@@ -148,7 +152,7 @@ class EffectChain:
             processes.append(process if entry["mix"] == 1.0 else _Mixed(process, entry["mix"], channels))
         return ChainProcess(processes)
 
-    def render(self, audio: np.ndarray, settings: Sequence[dict] | None, sample_rate: float) -> np.ndarray:
+    def render(self, audio: np.ndarray, settings: Sequence[dict[str, Any]] | None, sample_rate: float) -> np.ndarray:
         """Whole signal, float32 (channels, samples), look-ahead compensated: same length, aligned."""
         audio = check_audio(audio)
         process = self.start(settings, sample_rate, audio.shape[0])
@@ -180,7 +184,7 @@ class EffectChain:
         return cls.from_entries(data["effects"])
 
     @classmethod
-    def from_entries(cls, entries: Sequence[dict]) -> EffectChain:
+    def from_entries(cls, entries: Sequence[dict[str, Any]]) -> EffectChain:
         """The chain that a list of entries (effect, config, mix, bypass; settings are ignored) describes."""
         return cls(tuple(_slot(i, entry) for i, entry in enumerate(entries)))
 
@@ -196,7 +200,7 @@ def _slot(index: int, entry: dict[str, Any]) -> Slot:
     return Slot(make_effect(entry["effect"], **config), mix, bool(entry.get("bypass", False)))
 
 
-def _refuse_unknown_keys(index: int, entry: dict[str, Any]) -> None:
+def _refuse_unknown_keys(index: int, entry: Mapping[str, Any]) -> None:
     unknown = sorted(set(entry) - {"effect", "config", "settings", "mix", "bypass"})
     if unknown:
         raise UserError(
@@ -204,7 +208,7 @@ def _refuse_unknown_keys(index: int, entry: dict[str, Any]) -> None:
         )
 
 
-def _checked_mix(index: int, entry: dict[str, Any], mix: Any) -> float:
+def _checked_mix(index: int, entry: Mapping[str, Any], mix: Any) -> float:
     if isinstance(mix, (str, bool)) or mix is None or not 0.0 <= mix <= 1.0:
         raise UserError(f"entry {index} ({entry['effect']}): mix is {mix!r}; give a number in 0..1")
     return float(mix)

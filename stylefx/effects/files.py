@@ -7,8 +7,10 @@ from pathlib import Path
 
 import yaml
 
+from stylefx.config.read import parse_yaml, read_yaml
 from stylefx.effects.chain import EffectChain
 from stylefx.errors import UserError
+from stylefx.files.atomic import publish_text
 
 
 def chain_to_yaml(chain: EffectChain) -> str:
@@ -17,10 +19,7 @@ def chain_to_yaml(chain: EffectChain) -> str:
 
 def chain_from_yaml(text: str) -> EffectChain:
     """YAML, and so JSON too -> chain; UserError when it is neither or not a chain."""
-    try:
-        return EffectChain.from_dict(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise UserError(f"the chain is not valid YAML: {' '.join(str(error).split())}") from None
+    return EffectChain.from_dict(parse_yaml(text, "the chain")[0])
 
 
 def save_chain(chain: EffectChain, path: str | Path) -> None:
@@ -29,14 +28,13 @@ def save_chain(chain: EffectChain, path: str | Path) -> None:
     if path.suffix not in (".yaml", ".yml", ".json"):
         raise UserError(f"{path}: a chain is written as .yaml, .yml or .json")
     text = json.dumps(chain.to_dict(), indent=2) + "\n" if path.suffix == ".json" else chain_to_yaml(chain)
-    path.write_text(text, encoding="utf-8")
+    publish_text(path, text)
 
 
 def load_chain(path: str | Path) -> EffectChain:
     """Read a chain; UserError names the file."""
+    data, _ = read_yaml(path, "a chain")
     try:
-        return chain_from_yaml(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the chain {path}: {error}") from None
+        return EffectChain.from_dict(data)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None

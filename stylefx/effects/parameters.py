@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -48,5 +48,5 @@ class Parameter:
             return self.minimum * math.exp(control * math.log(self.maximum / self.minimum))
         return self.minimum + control * (self.maximum - self.minimum)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stylefx.effects.chain import EffectChain
-from stylefx.effects.compressor import Compressor
-from stylefx.effects.parametric_eq import ParametricEq
+from stylefx.effects.palette.compressor import Compressor
+from stylefx.effects.palette.parametric_eq import ParametricEq
 
 
 def deepafx_st_chain(ranges: str = "deepafx-st") -> EffectChain:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from stylefx.command_line import is_quiet, json_option, out_option, overwrite_option, say, show_json
 from stylefx.errors import UserError
-from stylefx.evaluation.job import BASELINES, DEFAULT_BASELINES, Job
+from stylefx.evaluation.floor import floor_warning
+from stylefx.evaluation.job import BASELINES, DEFAULT_BASELINES, EvaluationJob
 from stylefx.evaluation.protocols import PROTOCOLS, protocol
-from stylefx.evaluation.report import Report, write_folder, write_json
+from stylefx.evaluation.report import Report, plain_reports, write_folder, write_json
+from stylefx.foreign import ENGINES, OWN
 
 _BASELINE_HELP = "Separated by commas. " + "; ".join(f"{name}: {text}" for name, text in BASELINES.items()) + "."
 _PROTOCOL_HELP = "\n\n".join(f"{name}: {text}" for name, (_, text) in PROTOCOLS.items())
 
 
-def _names(text: str, known: dict, what: str) -> list[str]:
+def _names(text: str, known: dict[str, Any], what: str) -> list[str]:
     """Names separated by commas, as a list in the order of the known names; "all" is all of them."""
     wanted = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in known and name != "all"]
@@ -27,63 +31,176 @@ def _names(text: str, known: dict, what: str) -> list[str]:
 @click.command(epilog=_PROTOCOL_HELP)
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument("corpus", type=click.Path(path_type=Path))
+@click.argument("json_file", type=click.Path(path_type=Path), required=False, metavar="")
 @click.option("--protocol", "protocols", default="p1", show_default=True, help="Names separated by commas, or all.")
 @click.option("--split", default="test", show_default=True, help="Held-out split of the corpus.")
+@click.option(
+    "--source", "sources", metavar="NAME", multiple=True, help="Only samples of this source; may be given again.  [default: all]"
+)
 @click.option("--items", type=click.IntRange(min=1), help="At most so many samples, chosen by their keys.  [default: all]")
 @click.option("--baselines", default=",".join(DEFAULT_BASELINES), show_default=True, help=_BASELINE_HELP)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write every number to this file.")
-@click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder for JSON, Markdown and PNG.")
+@json_option("Print every number as JSON.")
+@out_option("Folder for JSON, Markdown and PNG; or one file, NAME.json.", type=click.Path(path_type=Path))
+@overwrite_option()
 @click.option("--pesq", is_flag=True, help="Also PESQ (speech; needs stylefx[eval]).")
 @click.option("--device", default="cpu", show_default=True, help="Where the model runs: cpu, cuda, mps.")
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Samples in memory at a time.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything drawn: styles, contents, the bootstrap.")
 @click.option("--oracle-steps", type=click.IntRange(min=1), default=100, show_default=True, help="Gradient steps of the oracle.")
 @click.option(
+    "--oracle-items", type=click.IntRange(min=1), help="The oracle solves at most so many (of each kind).  [default: all]"
+)
+@click.option("--intent", help="Measure the model under this intent only (style, balance).  [default: every one it knows]")
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=OWN,
+    show_default=True,
+    help="Whose effects make the truth of p9.",
+)
+@click.option(
+    "--outside",
+    metavar="NAME=FOLDER",
+    multiple=True,
+    help="Also measure what another program made of the items (--items-to).",
+)
+@click.option(
+    "--items-to", type=click.Path(path_type=Path, file_okay=False), help="Write p9's items to this folder, measure nothing."
+)
+@click.option(
+    "--listening", type=click.Path(path_type=Path, file_okay=False), help="Write a blind listening test to this folder."
+)
+@click.option(
     "--training-items", type=click.IntRange(min=1), default=500, show_default=True,
-    help="Training samples behind the baselines mean and nearest.",
+    help="Training samples behind the baselines mean, nearest and ridge.",
 )  # fmt: skip
-def evaluate(checkpoint, corpus, protocols, split, items, baselines, json_path, folder, pesq, device, batch, seed, oracle_steps,
-             training_items):  # fmt: skip
+@click.option(
+    "--render", type=click.Choice(["stored", "recipe"]), default="stored", show_default=True,
+    help="recipe: render the pairs in float from the corpus' dry halves.",
+)  # fmt: skip
+def evaluate(
+    checkpoint: Path,
+    corpus: Path,
+    json_file: Path | None,
+    protocols: str,
+    split: str,
+    sources: tuple[str, ...],
+    items: int | None,
+    baselines: str,
+    as_json: bool,
+    out: Path | None,
+    overwrite: bool,
+    pesq: bool,
+    device: str,
+    batch: int,
+    seed: int,
+    oracle_steps: int,
+    oracle_items: int | None,
+    intent: str | None,
+    engine: str,
+    outside: tuple[str, ...],
+    items_to: Path | None,
+    listening: Path | None,
+    training_items: int,
+    render: str,
+) -> None:
     """Measure CHECKPOINT (a .safetensors file or a run folder) on a held-out split of CORPUS."""
     names = _names(protocols, PROTOCOLS, "protocol")
     chosen = _names(baselines, BASELINES, "baseline")
-    _check_outputs(json_path, folder)
+    json_path, folder = _outputs(out, json_file, as_json)
+    _check_outputs(json_path, folder, overwrite)
+    as_json = as_json and json_file is None
     if pesq:
-        from stylefx.evaluation.pesq import require_pesq
+        from stylefx.evaluation.metrics.pesq import require_pesq
 
         require_pesq()
     job = open_job(
-        checkpoint, corpus, device, split=split, items=items, baselines=chosen, seed=seed, batch=batch, pesq=pesq,
-        oracle_steps=oracle_steps, training_items=training_items,
+        checkpoint, corpus, device, intent, split=split, sources=sources, items=items, baselines=chosen, seed=seed, batch=batch,
+        pesq=pesq,
+        oracle_steps=oracle_steps, oracle_items=oracle_items, engine=engine, outside=_outside(outside),
+        training_items=training_items, render=render,
     )  # fmt: skip
+    warning = floor_warning(job.corpus, split)
+    if warning:
+        click.echo(f"warning: {warning}", err=True)
+    if items_to or listening:
+        _write_for_others(job, items_to, listening)
+        return
     reports = []
     try:
         for name in names:
             report = protocol(name)(job)
             reports.append(report)
-            show(report)
+            if not (as_json or is_quiet()):
+                show(report)
             if folder:
                 for path in write_folder(folder, report):
-                    click.echo(f"wrote {path}")
+                    say(f"wrote {path}", err=as_json)
     finally:
         job.close()
     if json_path:
         write_json(json_path, reports)
-        click.echo(f"wrote {json_path}")
+        say(f"wrote {json_path}", err=as_json)
+    if as_json:
+        show_json(plain_reports(reports))
 
 
-def _check_outputs(json_path: Path | None, folder: Path | None) -> None:
-    """Refuse what cannot be written before the work, not after it."""
-    from stylefx.inference.publish import check_writable
+def _outputs(out: Path | None, json_file: Path | None, as_json: bool) -> tuple[Path | None, Path | None]:
+    """(file, folder) that are asked for. ``--json FILE``, as it was spelled once, leaves FILE a third argument."""
+    if json_file is not None and not as_json:
+        raise UserError(f"{json_file} is one argument too many; `stylefx evaluate` takes CHECKPOINT and CORPUS")
+    if out is not None and out.suffix == ".json" and not out.is_dir():
+        if json_file is not None:
+            raise UserError(f"two files are given for the numbers, {json_file} and {out}; give one with --out")
+        return out, None
+    return json_file, out
+
+
+def _write_for_others(job: EvaluationJob, items_to: Path | None, listening: Path | None) -> None:
+    """Items for another program, or a page for ears: nothing is measured."""
+    if items_to:
+        from stylefx.evaluation.items import write_items
+
+        say(f"wrote {write_items(job, items_to)} items to {items_to}")
+    if listening:
+        from stylefx.evaluation.listening.build import write_listening
+
+        for path in write_listening(job, listening):
+            say(f"wrote {path}")
+    job.close()
+
+
+def _outside(given: tuple[str, ...]) -> dict[str, Path]:
+    """NAME=FOLDER, ... as a dict; UserError for what is not so, a taken name, or a folder that is not there."""
+    out: dict[str, Path] = {}
+    for text in given:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise UserError(f"--outside is {text!r}; give NAME=FOLDER, such as matchering=out/matchering")
+        if name in out or name in BASELINES or name == "model":
+            raise UserError(f"--outside: {name!r} names another system already; choose another name")
+        if not Path(folder).is_dir():
+            raise UserError(f"--outside: {folder} is not a folder; give the one with {name}'s outputs")
+        out[name] = Path(folder)
+    return out
+
+
+def _check_outputs(json_path: Path | None, folder: Path | None, overwrite: bool) -> None:
+    """Refuse what cannot be written, or stands there already, before the work and not after it. A folder's files of an earlier
+    evaluation are replaced, which is said."""
+    from stylefx.files.atomic import check_free, check_writable
 
     if json_path:
         check_writable(json_path)
+        check_free(json_path, overwrite)
     if folder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{folder}: the folder cannot be made: {error.strerror}; choose another with --out") from error
         check_writable(folder / "p1.json")
+        if not overwrite and any(folder.glob("p*.json")):
+            say(f"{folder} holds an earlier evaluation; its files are replaced where they are made again", err=True)
 
 
 def _check_device(device: str) -> None:
@@ -96,23 +213,35 @@ def _check_device(device: str) -> None:
         raise UserError(f"the device {device!r} cannot be used ({reason}); choose another with --device") from error
 
 
-def open_job(checkpoint: Path, corpus_path: Path, device: str = "cpu", **options) -> Job:
-    """Load both and make the job."""
+def open_job(
+    checkpoint: Path, corpus_path: Path, device: str = "cpu", intent: str | None = None, render: str = "stored", **options: Any
+) -> EvaluationJob:
+    """Load both and make the job. ``render`` "recipe": pairs in float from the corpus' dry halves."""
+    from stylefx.audio.levels import DEFAULT_LEVEL
     from stylefx.corpus.reader import open_corpus
-    from stylefx.evaluation.systems import Model
+    from stylefx.corpus.replay import FloatCorpus
+    from stylefx.evaluation.systems.base import ModelSystem
     from stylefx.models.checkpoint import load_model, read_card
+    from stylefx.models.intents import intent_number
 
     _check_device(device)
     corpus = open_corpus(corpus_path)
+    corpus = FloatCorpus.of(corpus) if render == "recipe" else corpus
     model = load_model(checkpoint, device=device)
     setup = {
+        "rendered": "in float" if render == "recipe" else None,
         "checkpoint": checkpoint.name,
         "corpus": corpus_path.name,
         "model_sample_rate": model.sample_rate,
         "device": device,
         "weights_sha256": read_card(checkpoint)["sha256"][:16],
     }
-    return Job(Model(model, device), corpus, checkpoint=checkpoint, setup=setup, **options)
+    if intent is not None:
+        intent_number(intent, model.intents, checkpoint.name)
+        setup["intent"] = intent
+    relevel = not (model.level == corpus.level == DEFAULT_LEVEL)
+    system = ModelSystem(model, device, intent, relevel)
+    return EvaluationJob(system, corpus, checkpoint=checkpoint, setup=setup, **options)
 
 
 def show(report: Report) -> None:
@@ -125,14 +254,17 @@ def show(report: Report) -> None:
     setup = report.setup
     console.print(
         f"[bold]{report.protocol.upper()} {report.title}[/bold]: {setup['items']} items of {setup['groups']} groups, "
-        f"{setup['seconds_each']} s each at {setup['sample_rate']} Hz, split {setup['split']}",
+        f"{setup['seconds_each']} s each at {setup['sample_rate']} Hz, split {setup['split']}"
+        + (f", {setup['audio_format']}" if setup.get("audio_format") else ""),
         highlight=False,
     )
     for table in report.tables:
         rich = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left", caption=table.note, caption_justify="left")
         for i, column in enumerate(table.columns):
-            side, words = ("left", [column]) if i == 0 else ("right", column.split())
-            rich.add_column(column, justify=side, min_width=max(map(len, words)), overflow="fold", no_wrap=i == 0)
+            words = [column] if i == 0 else column.split()
+            rich.add_column(
+                column, justify="left" if i == 0 else "right", min_width=max(map(len, words)), overflow="fold", no_wrap=i == 0
+            )
         for row in table.brief or table.rows:
             rich.add_row(*row)
         console.print(rich, highlight=False)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from stylefx import foreign
+from stylefx.audio.levels import DEFAULT_LEVEL
 from stylefx.corpus.reader import Corpus, SampleRef
 from stylefx.effects.chain import EffectChain
 from stylefx.effects.registry import make_effect
-from stylefx.evaluation.metrics import loudness, peak_level_db
+from stylefx.evaluation.metrics.audio import loudness, peak_level_db
+from stylefx.foreign import OWN
 from stylefx.keyed import Draw
 
-LEVEL_DBFS = -12.0
+LEVEL_DBFS = DEFAULT_LEVEL.value
 Range = tuple[float, float]
 
 #: The five styles of the paper: ranges of threshold dB, ratio, attack ms, release ms (None: no compression), and per band
@@ -51,7 +55,7 @@ STYLES: dict[str, dict[str, tuple[Range, ...] | None]] = {
 }
 
 
-def style_steps(style: str, seed: int, identity: str) -> list[dict]:
+def style_steps(style: str, seed: int, identity: str) -> list[dict[str, Any]]:
     """The steps of one drawing of a style: equaliser, level, compressor, level."""
     ranges, draw = STYLES[style], Draw(seed, f"evaluation style {style}", identity)
     eq: dict[str, float] = {}
@@ -60,12 +64,12 @@ def style_steps(style: str, seed: int, identity: str) -> list[dict]:
         if values:
             eq |= {f"{band}_gain_db": draw.uniform(*values[0]), f"{band}_cutoff_hz": draw.uniform(*values[1]), f"{band}_q": 0.707}
     level = {"step": "normalise", "peak_dbfs": LEVEL_DBFS}
-    steps: list[dict] = [{"step": "effect", "effect": "parametric_eq", "settings": eq}, level]
+    steps: list[dict[str, Any]] = [{"step": "effect", "effect": "parametric_eq", "settings": eq}, level]
     if ranges["compressor"]:
         names = ("threshold_db", "ratio", "attack_ms", "release_ms")
-        values = {name: draw.uniform(*r) for name, r in zip(names, ranges["compressor"], strict=True)}
+        dynamics = {name: draw.uniform(*r) for name, r in zip(names, ranges["compressor"], strict=True)}
         steps += [
-            {"step": "effect", "effect": "compressor", "settings": {**values, "knee_db": 0.0, "makeup_gain_db": 0.0}},
+            {"step": "effect", "effect": "compressor", "settings": {**dynamics, "knee_db": 0.0, "makeup_gain_db": 0.0}},
             level,
         ]
     return steps
@@ -83,17 +87,21 @@ def dry_half(corpus: Corpus, ref: SampleRef, half: str) -> np.ndarray:
     return corpus.read(ref, [name])[name]
 
 
-def has_effects(steps: Sequence[Mapping]) -> bool:
+def has_effects(steps: Sequence[Mapping[str, Any]]) -> bool:
     return any(step["step"] == "effect" and not step.get("bypass", False) for step in steps)
 
 
-def apply_style(audio: np.ndarray, steps: Sequence[Mapping], sample_rate: float) -> np.ndarray:
+def apply_style(audio: np.ndarray, steps: Sequence[Mapping[str, Any]], sample_rate: float, engine: str = OWN) -> np.ndarray:
     """Put recorded or drawn steps on another content: effects as they are, levels normalised anew, then -12 dBFS.
 
-    Fades and protective gains belonged to the other clip and are passed over.
+    Fades and protective gains belonged to the other clip and are passed over. ``engine`` other than ours renders the effects
+    by another program (stylefx.foreign).
     """
     for step in steps:
-        if step["step"] == "effect":
+        program = step.get("engine", engine)
+        if step["step"] == "effect" and program != OWN:
+            audio = foreign.render(program, audio, [step], sample_rate, step.get("headroom", True))
+        elif step["step"] == "effect":
             chain = EffectChain.of(make_effect(step["effect"], **step.get("config", {})))
             entry = {k: step[k] for k in ("effect", "settings", "mix", "bypass") if k in step}
             audio = chain.render(audio, [entry], sample_rate)
@@ -102,9 +110,9 @@ def apply_style(audio: np.ndarray, steps: Sequence[Mapping], sample_rate: float)
     return _level(audio, {"peak_dbfs": LEVEL_DBFS}, sample_rate)
 
 
-def _level(audio: np.ndarray, step: Mapping, sample_rate: float) -> np.ndarray:
+def _level(audio: np.ndarray, step: Mapping[str, Any], sample_rate: float) -> np.ndarray:
     if step.get("lufs") is not None:
-        gain_db = step["lufs"] - loudness(audio, sample_rate)
+        gain_db = step["lufs"] - loudness(audio, sample_rate, step.get("meter", "bs1770"))
     else:
         gain_db = (LEVEL_DBFS if step.get("peak_dbfs") is None else step["peak_dbfs"]) - peak_level_db(audio)
     return (audio * 10 ** (gain_db / 20)).astype(np.float32) if np.isfinite(gain_db) else audio

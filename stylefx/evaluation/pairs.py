@@ -1,4 +1,5 @@
-"""What is evaluated: of each held-out sample one half is processed, the other half of the target is the style reference.
+"""What is evaluated: of each held-out sample one half is processed; the style reference is the other half of the target, or the
+first stored reference of other content.
 
 x_a -> y_a with y_b as the reference, or the other way round; the sample's key decides, so that the same sample is the same
 test on any machine, in any order and in any subset.
@@ -8,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from stylefx import keyed
 from stylefx.corpus.reader import Corpus, SampleRef
 from stylefx.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,9 @@ def choose(refs: Sequence[SampleRef], items: int | None) -> list[SampleRef]:
     return sorted(chosen, key=lambda ref: ref.key)
 
 
-def held_out(corpus: Corpus, split: str, items: int | None = None) -> list[SampleRef]:
-    """The chosen samples of a split; UserError when there is none."""
-    refs = choose(corpus.samples(split), items)
+def held_out(samples: Sequence[SampleRef], split: str, items: int | None = None) -> list[SampleRef]:
+    """The chosen of a split's samples; UserError when there is none."""
+    refs = choose(samples, items)
     if not refs:
         raise UserError(f"the split {split!r} of the corpus has no usable sample; choose another with --split")
     return refs
@@ -61,9 +64,12 @@ def held_out(corpus: Corpus, split: str, items: int | None = None) -> list[Sampl
 
 def read_pair(corpus: Corpus, ref: SampleRef) -> Pair:
     half = processed_half(ref.key)
-    names = [f"{half}.input", f"{other_half(half)}.target", f"{half}.target"]
+    lender = ref.references[0] if ref.references else other_half(half)
+    names = [f"{half}.input", f"{lender}.target", f"{half}.target"]
     audio = corpus.read(ref, names)
-    return Pair(ref.key, ref.source, ref.group, half, corpus.sample_rate, *(audio[name] for name in names), label=ref.label or "")
+    of_input, of_reference, of_target = (audio[name] for name in names)
+    label = ref.label or ""
+    return Pair(ref.key, ref.source, ref.group, half, corpus.sample_rate, of_input, of_reference, of_target, label)
 
 
 def batches(corpus: Corpus, refs: Iterable[SampleRef], size: int) -> Iterator[list[Pair]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stylefx.inference.publish import publish_text
+from stylefx.files.atomic import publish_text
 
 REPORT_FORMAT = "stylefx-evaluation"
 REPORT_VERSION = 1
@@ -78,8 +78,13 @@ def plain(data: Any) -> Any:
 
 def write_json(path: Path, reports: Sequence[Report]) -> None:
     """One report as itself, several as a list; whole or not at all."""
+    publish_text(path, json.dumps(plain_reports(reports), indent=1, allow_nan=False) + "\n")
+
+
+def plain_reports(reports: Sequence[Report]) -> Any:
+    """One report as itself, several as a list."""
     data = [r.to_dict() for r in reports]
-    publish_text(path, json.dumps(data[0] if len(data) == 1 else data, indent=1, allow_nan=False) + "\n")
+    return data[0] if len(data) == 1 else data
 
 
 def write_folder(folder: Path, report: Report) -> list[Path]:

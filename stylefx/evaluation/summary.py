@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from stylefx.keyed import Draw
 
 RESAMPLES = 1000
 MIN_GROUPS = 10
+Numbers = Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Summary:
     failures: int
     resampled: str  # "groups" or "items"
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain data; JSON has no NaN, so null."""
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()}
 
@@ -48,14 +50,12 @@ def _decimals(value: float, digits: int) -> int:
     return digits if value == 0 else max(0, min(digits + 1, digits - 1 - math.floor(math.log10(value))))
 
 
-def summarise(values: Sequence[float], groups: Sequence[str] | None = None, seed: int = 0) -> Summary:
+def summarise(values: Numbers, groups: Sequence[str] | None = None, seed: int = 0) -> Summary:
     """Mean of values (n,); ``groups`` (n,) names what belongs together."""
     return summarise_ratio(values, np.ones(len(values)), groups, seed)
 
 
-def summarise_ratio(
-    numerators: Sequence[float], denominators: Sequence[float], groups: Sequence[str] | None = None, seed: int = 0
-) -> Summary:
+def summarise_ratio(numerators: Numbers, denominators: Numbers, groups: Sequence[str] | None = None, seed: int = 0) -> Summary:
     """sum(numerators) / sum(denominators) over items where both are finite: the ratio of the means, not the mean of ratios."""
     top, bottom = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
     good = np.isfinite(top) & np.isfinite(bottom)

@@ -9,9 +9,9 @@ import numpy as np
 
 from stylefx.corpus.reader import Corpus, SampleRef
 from stylefx.errors import UserError
+from stylefx.evaluation.metrics.truth import drawn_settings
 from stylefx.evaluation.pairs import Pair, batches, choose
-from stylefx.evaluation.systems import Model, Outcome, System
-from stylefx.evaluation.truth import drawn_settings
+from stylefx.evaluation.systems.base import ModelSystem, System, SystemOutput
 
 TRAINING_SPLIT = "train"
 
@@ -24,7 +24,7 @@ class TrainingSettings:
     controls: np.ndarray
 
     @classmethod
-    def of(cls, model: Model, corpus: Corpus, items: int) -> TrainingSettings:
+    def of(cls, model: ModelSystem, corpus: Corpus, items: int) -> TrainingSettings:
         """At most ``items`` samples of the training split whose settings the model's chain can express."""
         refs, controls = [], []
         for ref in choose(corpus.samples(TRAINING_SPLIT), items):
@@ -45,16 +45,16 @@ class MeanSettings(System):
 
     name, title = "mean", "mean settings"
 
-    def __init__(self, model: Model, controls: np.ndarray):
+    def __init__(self, model: ModelSystem, controls: np.ndarray):
         self.chain = model.chain
         self.settings = model.chain.settings(controls.mean(axis=0))
 
     @classmethod
-    def from_corpus(cls, model: Model, corpus: Corpus, items: int) -> MeanSettings:
+    def from_corpus(cls, model: ModelSystem, corpus: Corpus, items: int) -> MeanSettings:
         return cls(model, TrainingSettings.of(model, corpus, items).controls)
 
-    def __call__(self, pairs: Sequence[Pair]) -> list[Outcome]:
-        return [Outcome(self.chain.render(p.input, self.settings, p.sample_rate), self.settings) for p in pairs]
+    def __call__(self, pairs: Sequence[Pair]) -> list[SystemOutput]:
+        return [SystemOutput(self.chain.render(p.input, self.settings, p.sample_rate), self.settings) for p in pairs]
 
 
 class NearestSettings(System):
@@ -62,25 +62,25 @@ class NearestSettings(System):
 
     name, title = "nearest", "nearest settings"
 
-    def __init__(self, model: Model, embeddings: np.ndarray, controls: np.ndarray):
+    def __init__(self, model: ModelSystem, embeddings: np.ndarray, controls: np.ndarray):
         self.model, self.embeddings, self.controls = model, embeddings, controls
 
     @classmethod
-    def from_corpus(cls, model: Model, corpus: Corpus, items: int) -> NearestSettings:
+    def from_corpus(cls, model: ModelSystem, corpus: Corpus, items: int) -> NearestSettings:
         known = TrainingSettings.of(model, corpus, items)
         rows = [_embed(model, pairs) for pairs in batches(corpus, known.refs, 8)]
         return cls(model, np.concatenate(rows), known.controls)
 
-    def __call__(self, pairs: Sequence[Pair]) -> list[Outcome]:
+    def __call__(self, pairs: Sequence[Pair]) -> list[SystemOutput]:
         nearest = np.argmax(_embed(self.model, pairs) @ self.embeddings.T, axis=1)
         out = []
         for pair, row in zip(pairs, nearest, strict=True):
             settings = self.model.chain.settings(self.controls[row])
-            out.append(Outcome(self.model.chain.render(pair.input, settings, pair.sample_rate), settings))
+            out.append(SystemOutput(self.model.chain.render(pair.input, settings, pair.sample_rate), settings))
         return out
 
 
-def _embed(model: Model, pairs: Sequence[Pair]) -> np.ndarray:
+def _embed(model: ModelSystem, pairs: Sequence[Pair]) -> np.ndarray:
     """Embeddings of input and reference, each of unit length, side by side: (pairs, 2 D)."""
     sides = [model.embed([getattr(p, side) for p in pairs], pairs[0].sample_rate) for side in ("input", "reference")]
     return np.concatenate([e / np.maximum(np.linalg.norm(e, axis=1, keepdims=True), 1e-12) for e in sides], axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 from stylefx.audio.mixing import mix_down
 from stylefx.audio.reading import open_blocks
 from stylefx.audio.resampling import resample
-from stylefx.evaluation.figure import transfer_figure
+from stylefx.figures.transfer import transfer_figure
 from stylefx.inference.transfer import Transferred
 
 MOST_SECONDS = 60.0
@@ -30,12 +30,13 @@ def _excerpt(path: str | Path, sample_rate: float) -> np.ndarray:
 def write_figure(path: str | Path, done: Transferred, source: str | Path, reference: str | Path) -> None:
     """Spectra of input, reference and output, equaliser curve, static curve, levels, as PNG."""
     rate = done.style.sample_rate
+    assert rate is not None  # of the input, see Transfer
     transfer_figure(
         path,
         input=_excerpt(source, rate),
         reference=_excerpt(reference, rate),
         output=_excerpt(done.output, rate),
         sample_rate=rate,
-        settings=done.style.settings,
+        settings=[{**e, "config": f.config()} for f, e in zip(done.style.chain.effects, done.style.settings, strict=True)],
         title=f"{Path(source).name} in the style of {Path(reference).name}",
     )

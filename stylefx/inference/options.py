@@ -1,86 +1,59 @@
-"""Options and messages that the commands of inference share."""
+"""How a style is applied: everything that may be wished of one transfer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-import click
+from dataclasses import dataclass
 
 from stylefx.errors import UserError
-from stylefx.inference.rendering import BITS, DEFAULT_CEILING_DBTP, Progress, Rendered
-from stylefx.progress import step_progress
+from stylefx.inference.choices import (
+    DEFAULT_CEILING_DBTP,
+    DEFAULT_PEAK_REDUCTION_DB,
+    DEFAULT_WINDOWS,
+    LOUDNESS_WORDS,
+    MAX_INTENSITY,
+)
+from stylefx.inference.rendering.loudness import Loudness
 
 
-def audio_options(loudness_words: tuple[str, ...]) -> Callable:
-    """--loudness, --true-peak and --bits for a command that writes audio."""
+@dataclass(frozen=True)
+class TransferOptions:
+    """``intensity`` 0..1.5 scales the style, ``amounts`` (("equaliser", 0.5), ...) parts of it; ``refine_steps`` > 0 improves the
+    prediction by gradient steps. ``weights`` are those of the references, ``tone_weights`` and ``dynamics_weights`` take their
+    place for a part of the effects.
 
-    def add(command: Callable) -> Callable:
-        words = "|".join((*loudness_words, "LUFS"))
-        options = (
-            click.option(
-                "--loudness", default="as-is", metavar=words, show_default=True,
-                help="Loudness of the output: as the effects leave it, that of a recording, or a number in LUFS.",
-            ),
-            click.option(
-                "--true-peak", default=f"{DEFAULT_CEILING_DBTP:g}", metavar="DBTP|off", show_default=True,
-                help="Lower the output where its true peak is above this; off: keep fixed-point files below full scale only.",
-            ),
-            click.option(
-                "--bits", type=click.Choice(list(BITS)), help="Sample format; default: float for float inputs, else 24 bits."
-            ),
-        )  # fmt: skip
-        for option in reversed(options):
-            command = option(command)
-        return command
+    ``loudness`` is "reference" (their loudness), "input", "as-is" (as the chain leaves it) or a target in LUFS; ``ceiling_dbtp``
+    None leaves peaks alone, ``peaks`` holds them by "limiter" (which takes ``peak_reduction_db`` at most), "gain" or "none".
+    ``bits`` is "16", "24", "float" or None (as fits the input); ``windows`` is how many are listened to per recording.
+    ``intent`` is "style" (do what was done to the references), "balance" (make the average spectrum and dynamics theirs) or None
+    for the model's first; a model that knows one answer takes None only.
+    """
 
-    return add
+    weights: tuple[float, ...] = ()
+    intensity: float = 1.0
+    refine_steps: int = 0
+    loudness: str | float = "reference"
+    ceiling_dbtp: float | None = DEFAULT_CEILING_DBTP
+    peaks: str = "limiter"
+    peak_reduction_db: float = DEFAULT_PEAK_REDUCTION_DB
+    bits: str | None = None
+    windows: int = DEFAULT_WINDOWS
+    intent: str | None = None
+    amounts: tuple[tuple[str, float], ...] = ()
+    tone_weights: tuple[float, ...] = ()
+    dynamics_weights: tuple[float, ...] = ()
 
+    def check(self) -> None:
+        """UserError for a value that makes no sense, whatever the recordings and the model."""
+        if not 0.0 <= self.intensity <= MAX_INTENSITY:
+            raise UserError(f"intensity is {self.intensity}; give a number in 0..{MAX_INTENSITY}")
+        if self.windows < 1:
+            raise UserError(f"{self.windows} windows cannot be listened to; give 1 or more")
+        if self.refine_steps < 0:
+            raise UserError(f"refine is {self.refine_steps}; give a number of steps, 0 or more")
+        if isinstance(self.loudness, str) and self.loudness not in LOUDNESS_WORDS:
+            raise UserError(f"loudness is {self.loudness!r}; give {', '.join(LOUDNESS_WORDS)} or a number in LUFS")
+        self.last_stage()
 
-def parse_ceiling(text: str) -> float | None:
-    """The value of --true-peak in dBTP, None for off."""
-    if text == "off":
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not -60.0 <= value <= 20.0:
-        raise UserError(f"--true-peak is {text!r}; give a level in dBTP, such as -1, or off")
-    return value
-
-
-def parse_loudness(text: str, words: tuple[str, ...]) -> str | float:
-    """The value of --loudness: one of ``words`` or a number in LUFS."""
-    if text in words:
-        return text
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not -70.0 < value <= 0.0:
-        raise UserError(f"--loudness is {text!r}; give {', '.join(words)} or a number in LUFS, such as -16")
-    return value
-
-
-@contextmanager
-def render_progress(title: str) -> Iterator[Progress]:
-    """A progress of seconds rendered; passes over the file add up to one bar each."""
-    with step_progress(title, 100) as report:
-        done = 0
-
-        def advance(frames: int, total: int) -> None:
-            nonlocal done
-            done += frames
-            if total:
-                report(min(100, 100 * (done % (total + 1)) // total))
-
-        yield advance
-
-
-def show_rendered(rendered: Rendered, output: str) -> None:
-    """One line on what was written."""
-    reading = rendered.output
-    loudness = f"{reading.lufs:.1f} LUFS, " if reading.lufs == reading.lufs else ""
-    guard = f", true-peak guard {rendered.guard_gain_db:+.2f} dB" if rendered.guard_gain_db else ""
-    click.echo(f"{output}: {rendered.seconds:.2f} s, {loudness}true peak {reading.true_peak_dbtp:+.1f} dBTP{guard}")
+    def last_stage(self) -> Loudness:
+        """What is wished of the peaks, no loudness yet."""
+        return Loudness(None, self.ceiling_dbtp, self.peaks, self.peak_reduction_db)

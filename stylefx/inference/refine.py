@@ -1,27 +1,31 @@
-"""Gradient steps on the controls, from the prediction towards the references, with a prior that holds them near it.
+"""Gradient steps on the controls, from the prediction to what the intent asks for, with a prior that holds them near it.
 
-There is no aligned target: the output of the input's windows must resemble the references' windows in what production
-changes and the performance hardly does: the average spectrum (level of the mean power, mean level and its spread, per
-band) and the dynamics (quantiles of level and peak, crest factors, how fast levels rise and fall).
+Under *balance* the output of the input's windows must resemble the references' windows: in the average spectrum (level of the
+mean power, mean level and its spread, per band) and in the dynamics (quantiles of level and peak, crest factors, how fast
+levels rise and fall). Under *style* that would carry the references' own voices and arrangements over; there the equaliser's
+bands are brought nearer to the curve that the model believes in, which they could not follow exactly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from stylefx.differentiable import DifferentiableChain
-from stylefx.inference.predict import Prediction, check_weights
-from stylefx.inference.windows import Analysis
+from stylefx.errors import UserError
+from stylefx.inference.hearing.predict import Prediction, check_weights, pooled
+from stylefx.inference.hearing.windows import Analysis
 from stylefx.models.features import Dynamics, LogBands, average_spectrum
+from stylefx.models.intents import BALANCE, intent_number
+from stylefx.models.solver.controller import SolverController
 
 if TYPE_CHECKING:
-    from stylefx.models import StyleTransferModel
+    from stylefx.models.style_transfer import StyleTransferModel
 
 LEARNING_RATE = 0.02
 PRIOR_DB = 6.0  # cost of moving one control over its whole range; it grows with the square of the way
@@ -42,7 +46,7 @@ class Refined:
     parts_after: dict[str, float]
     moved: float
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         out = asdict(self)
         del out["controls"]
         return {**out, "unit": "dB"}
@@ -75,22 +79,71 @@ def refine(
     references: Sequence[Analysis],
     weights: Sequence[float],
     steps: int,
+    intent: str | None = None,
+    on_step: Callable[[int], None] | None = None,
 ) -> Refined:
-    """``steps`` steps of Adam from the predicted controls; the best controls seen are returned, so never worse ones."""
+    """``steps`` steps of Adam from the predicted controls; the best controls seen are returned, so never worse ones.
+
+    ``intent`` None is the one that the model means by itself; a model that knows no intents was taught balance by halves of one
+    recording. UserError for a style that the model has no belief about.
+    """
+    share = check_weights(weights, len(references))
+    intent = intent or (model.intents[0] if model.intents else BALANCE)
+    if intent == BALANCE:
+        measure = _to_references(model, source, references, share)
+    else:
+        measure = to_belief(model, source, references, share, intent)
+    return _descend(measure, prediction, steps, on_step)
+
+
+Measure = Callable[[Tensor], dict[str, Tensor]]
+
+
+def _to_references(model: StyleTransferModel, source: Analysis, references: Sequence[Analysis], share: list[float]) -> Measure:
+    """Controls (num_controls,) -> differences of the output's averages from the references'."""
     rate, chain = float(model.sample_rate), DifferentiableChain(model.chain)
-    distance = StyleDistance(rate)
-    inputs = _thinned(source)
+    distance, inputs = StyleDistance(rate), thinned(source)
     with torch.no_grad():
-        style = _reference_features(distance, references, check_weights(weights, len(references)))
+        wanted = reference_features(distance, references, share)
     even = torch.full((len(inputs),), 1 / len(inputs))
+
+    def measure(controls: Tensor) -> dict[str, Tensor]:
+        output = chain(inputs, controls.expand(len(inputs), -1), rate)
+        return distance(distance.features(output, even), wanted)
+
+    return measure
+
+
+def to_belief(
+    model: StyleTransferModel, source: Analysis, references: Sequence[Analysis], share: list[float], intent: str
+) -> Measure:
+    """Controls (num_controls,) -> mean difference of the equaliser from the curve that the model wants, up to a constant."""
+    controller = model.controller
+    if not isinstance(controller, SolverController):
+        raise UserError(
+            "refining the style needs a model that says which curve it wants (controller: solver), and this one does not; "
+            "refine towards the balance, or leave --refine out"
+        )
+    e_input, e_reference = pooled(model, [source], [1.0])[1], pooled(model, references, share)[1]
+    number = torch.tensor([intent_number(intent, model.intents, "the model")], device=e_input.device)
+    with torch.no_grad():
+        curve = controller.wanted(e_input[None].clone(), e_reference[None].clone(), number).curve_db[0]
+
+    def measure(controls: Tensor) -> dict[str, Tensor]:
+        found = controller.response(controls.to(curve.device)[controller.equaliser][None])[0]
+        return {"curve": ((found - found.mean()) - (curve - curve.mean())).abs().mean().to(controls.device)}
+
+    return measure
+
+
+def _descend(measure: Measure, prediction: Prediction, steps: int, on_step: Callable[[int], None] | None = None) -> Refined:
     start = torch.from_numpy(prediction.controls).float()
     controls = start.clone().requires_grad_()
     optimiser = torch.optim.Adam([controls], lr=LEARNING_RATE)
     seen: list[tuple[float, np.ndarray, dict[str, float]]] = []
     for step in range(steps + 1):
         optimiser.zero_grad()
-        output = chain(inputs, controls.expand(len(inputs), -1), rate)
-        parts = distance(distance.features(output, even), style)
+        parts = measure(controls)
         objective = sum(parts.values()) + PRIOR_DB * (controls - start).square().sum()
         values = {name: float(part.detach()) for name, part in parts.items()}
         seen.append((float(objective.detach()), controls.detach().double().numpy().copy(), values))
@@ -100,22 +153,24 @@ def refine(
             optimiser.step()
             with torch.no_grad():
                 controls.clamp_(0.0, 1.0)
+            if on_step is not None:
+                on_step(step + 1)
     _, best, after = min(seen, key=lambda s: s[0])
     before = seen[0][2]
     moved = float(np.abs(best - prediction.controls).max())
     return Refined(best, steps, sum(before.values()), sum(after.values()), before, after, moved)
 
 
-def _reference_features(distance: StyleDistance, references: Sequence[Analysis], share: list[float]) -> dict[str, Tensor]:
+def reference_features(distance: StyleDistance, references: Sequence[Analysis], share: list[float]) -> dict[str, Tensor]:
     total: dict[str, Tensor] = {}
     for reference, weight in zip(references, share, strict=True):
-        windows = _thinned(reference)
+        windows = thinned(reference)
         row = distance.features(windows, torch.full((len(windows),), weight / len(windows)))
         total = {name: total.get(name, 0) + value for name, value in row.items()}
     return total
 
 
-def _thinned(analysis: Analysis) -> Tensor:
+def thinned(analysis: Analysis) -> Tensor:
     """At most four windows, (windows, 1, samples): more cost time and memory and change little."""
     batch = analysis.batch()
     picks = np.unique(np.linspace(0, len(batch) - 1, min(len(batch), _MAX_WINDOWS)).round().astype(int))

@@ -6,8 +6,8 @@
      "output_gain_db": -1.3, "about": {...}}
 
 The values hold at the level of the recording they were made for. ``clamped`` lists what is rendered otherwise than
-asked at ``sample_rate_hz`` (a cutoff above 0.9 Nyquist). ``about`` tells where the values come from; a render needs
-none of it.
+asked at ``sample_rate_hz`` (a cutoff above 0.9 Nyquist of that rate, or of 48 kHz where the rate is lower). ``about``
+tells where the values come from; a render needs none of it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,17 @@ from pathlib import Path
 from typing import Any
 
 from stylefx import __version__
+from stylefx.config.read import parse_json
 from stylefx.effects.chain import EffectChain
 from stylefx.errors import UserError
-from stylefx.inference.publish import publish_text
+from stylefx.files.atomic import publish_text
+from stylefx.nearest import did_you_mean
 
 SETTINGS_FORMAT = "stylefx-settings"
 SETTINGS_VERSION = 1
+MOST_GAIN_DB = 96.0  # beyond it a gain is a slip of the finger, not a wish
+_KEYS = ("format", "version", "made_by", "sample_rate_hz", "effects", "output_gain_db", "about")
+_ENTRY_KEYS = ("effect", "config", "settings", "units", "mix", "bypass", "clamped")
 
 
 @dataclass(frozen=True)
@@ -36,13 +41,13 @@ class StyleSettings:
     """
 
     chain: EffectChain
-    settings: list[dict]
+    settings: list[dict[str, Any]]
     sample_rate: float | None = None
     output_gain_db: float = 0.0
     about: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, chain: EffectChain, settings: list[dict] | None, **more: Any) -> StyleSettings:
+    def of(cls, chain: EffectChain, settings: list[dict[str, Any]] | None, **more: Any) -> StyleSettings:
         """Completed and validated settings of ``chain``."""
         return cls(chain, chain.complete(settings), **more)
 
@@ -86,13 +91,18 @@ class StyleSettings:
         """The inverse of ``to_dict``; a file written by hand may leave out all but format, version and effects."""
         if not isinstance(data, dict) or data.get("format") != SETTINGS_FORMAT:
             raise UserError(f'{where}: no "format": "{SETTINGS_FORMAT}"; give a file that `stylefx transfer` wrote')
-        if data.get("version") != SETTINGS_VERSION:
+        _known_keys(data, _KEYS, where)
+        if data.get("version") != SETTINGS_VERSION or isinstance(data["version"], bool):
             raise UserError(
                 f"{where}: version {data.get('version')!r} is unknown, this stylefx reads {SETTINGS_VERSION}; update stylefx"
             )
         entries = data.get("effects")
         if not isinstance(entries, list) or not all(isinstance(e, dict) and isinstance(e.get("effect"), str) for e in entries):
             raise UserError(f'{where}: "effects" must be a list of objects with an "effect" name')
+        for entry in entries:
+            _known_keys(entry, _ENTRY_KEYS, f"{where}: {entry['effect']}")
+            if not isinstance(entry.get("bypass", False), bool):
+                raise UserError(f"{where}: {entry['effect']} bypass is {entry['bypass']!r}; give true or false")
         configs = [{"effect": e["effect"], "config": _object(e, "config", where)} for e in entries]
         try:
             chain = EffectChain.from_dict({"format": "stylefx-chain", "version": 1, "effects": configs})
@@ -101,7 +111,7 @@ class StyleSettings:
         settings = [{k: v for k, v in e.items() if k not in ("units", "clamped", "config")} for e in entries]
         for entry in settings:
             entry["settings"] = {
-                name: _number(value, f"{where}: {entry['effect']} {name}")
+                name: _setting(name, value, f"{where}: {entry['effect']} {name}")
                 for name, value in _object(entry, "settings", where).items()
             }
             if "mix" in entry:
@@ -115,7 +125,7 @@ class StyleSettings:
             chain,
             complete,
             None if rate is None else _number(rate, f"{where}: sample_rate_hz"),
-            _number(data.get("output_gain_db", 0.0), f"{where}: output_gain_db"),
+            _setting("output_gain_db", data.get("output_gain_db", 0.0), f"{where}: output_gain_db"),
             _object(data, "about", where),
         )
 
@@ -130,10 +140,24 @@ def load_settings(path: str | Path) -> StyleSettings:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as settings: {error}") from error
     try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise UserError(f"{path}: not valid JSON ({error}); give a file that `stylefx transfer` wrote") from error
+        data = parse_json(text, str(path))
+    except UserError as error:
+        raise UserError(f"{error}; give a file that `stylefx transfer` wrote") from error
     return StyleSettings.from_dict(data, str(path))
+
+
+def _known_keys(entry: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in entry:
+        if key not in known:
+            near = did_you_mean(key, known, "known are " + ", ".join(known))
+            raise UserError(f"{where}: there is no key {key!r}{near}")
+
+
+def _setting(name: str, value: Any, what: str) -> float:
+    number = _number(value, what)
+    if name.endswith("gain_db") and abs(number) > MOST_GAIN_DB:
+        raise UserError(f"{what} is {number:g}; give a gain within +-{MOST_GAIN_DB:g} dB")
+    return number
 
 
 def _number(value: Any, what: str) -> float:
@@ -142,8 +166,8 @@ def _number(value: Any, what: str) -> float:
     return float(value)
 
 
-def _object(entry: dict, key: str, where: str) -> dict:
-    value = entry.get(key) or {}
+def _object(entry: dict[str, Any], key: str, where: str) -> dict[str, Any]:
+    value = entry.get(key, {})
     if not isinstance(value, dict):
         raise UserError(f'{where}: "{key}" must be an object, got {value!r}')
     return value

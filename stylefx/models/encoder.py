@@ -25,6 +25,14 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, audio: Tensor, sample_rate: float) -> Tensor: ...
 
+    def pool(self, embeddings: Tensor, share: Tensor) -> Tensor:
+        """Embeddings of windows (n, D), shares (n,) of sum 1 -> that of them all: the weighted mean with the mean length of its
+        members, so that what is normalised stays normalised."""
+        share = share.to(embeddings).unsqueeze(1)
+        mean = (share * embeddings).sum(0)
+        length = (share * embeddings.norm(dim=1, keepdim=True)).sum()
+        return mean * (length / mean.norm().clamp_min(1e-12))
+
     @abstractmethod
     def options(self) -> dict[str, Any]: ...
 
@@ -38,6 +46,7 @@ class BandMap(nn.Module):
     """
 
     channels = 4
+    coordinate: Tensor
 
     def __init__(self, num_bands: int, hop_s: float):
         super().__init__()

@@ -6,12 +6,14 @@ Both give the same rows for any sample rate. Everything here is computed in floa
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 _FLOOR_POWER = 1e-10  # -100 dB relative to a full-scale sine
 _CENTRE_DB, _SCALE_DB = -60.0, 20.0
+_places: dict[tuple[tuple[int, ...], torch.device], Tensor] = {}
 
 
 def mid_side(audio: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -20,9 +22,9 @@ def mid_side(audio: Tensor) -> tuple[Tensor, Tensor | None]:
     return mid, (audio[:, 0] - audio[:, 1]) / 2 if audio.shape[1] == 2 else None
 
 
-def standardise_db(power: Tensor) -> Tensor:
-    """Power -> (dB + 60) / 20, with a floor at -100 dB: values of about -2..3."""
-    return (10.0 * torch.log10(power + _FLOOR_POWER) - _CENTRE_DB) / _SCALE_DB
+def standardise_db(power: Tensor, floor_power: float = _FLOOR_POWER) -> Tensor:
+    """Power -> (dB + 60) / 20, with a floor at -100 dB unless another is given: values of about -2..3."""
+    return (10.0 * torch.log10(power + floor_power) - _CENTRE_DB) / _SCALE_DB
 
 
 def band_matrix(num_bands: int, low_hz: float, high_hz: float, bins: int, sample_rate: float) -> tuple[Tensor, Tensor]:
@@ -67,7 +69,7 @@ class LogBands(nn.Module):
         super().__init__()
         self.num_bands, self.low_hz, self.high_hz = num_bands, low_hz, high_hz
         self.window_s, self.hop_s = window_s, hop_s
-        self._cache: dict[tuple, tuple[Tensor, Tensor, Tensor]] = {}
+        self._cache: dict[tuple[Any, ...], tuple[Tensor, Tensor, Tensor]] = {}
 
     def _tables(self, sample_rate: float, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Window (samples,), weights (bands, bins), exists (bands,) of a rate."""
@@ -77,8 +79,9 @@ class LogBands(nn.Module):
             bins = (1 << (size - 1).bit_length()) // 2 + 1
             window = torch.hann_window(size, dtype=torch.float64)
             weights, exists = band_matrix(self.num_bands, self.low_hz, self.high_hz, bins, sample_rate)
-            tables = ((2 * window / window.sum()).float(), weights, exists)
-            self._cache[key] = tuple(t.to(device) for t in tables)
+            window = (2 * window / window.sum()).float()
+            with torch.inference_mode(False):  # whoever trains later may use them too
+                self._cache[key] = window.clone().to(device), weights.clone().to(device), exists.clone().to(device)
         return self._cache[key]
 
     def exists(self, sample_rate: float, device: torch.device) -> Tensor:
@@ -99,10 +102,10 @@ class LogBands(nn.Module):
         return standardise_db(self.power(audio, sample_rate))
 
 
-def average_spectrum(power: Tensor) -> Tensor:
+def average_spectrum(power: Tensor, floor_power: float = _FLOOR_POWER) -> Tensor:
     """Band powers (batch, bands, frames) -> (batch, 3 x bands): level of the mean power, mean level, spread of the level."""
-    level = standardise_db(power)
-    return torch.cat([standardise_db(power.mean(dim=-1)), level.mean(dim=-1), level.std(dim=-1, correction=0)], dim=1)
+    level, of_mean = standardise_db(power, floor_power), standardise_db(power.mean(dim=-1), floor_power)
+    return torch.cat([of_mean, level.mean(dim=-1), level.std(dim=-1, correction=0)], dim=1)
 
 
 def quantiles(x: Tensor, probabilities: tuple[float, ...]) -> Tensor:
@@ -110,7 +113,11 @@ def quantiles(x: Tensor, probabilities: tuple[float, ...]) -> Tensor:
     ranks = [round(p * (x.shape[-1] - 1)) for p in probabilities]
     if len(ranks) < 4 and x.device.type == "cpu":  # selecting is faster than sorting
         return torch.stack([x.kthvalue(rank + 1, dim=-1).values for rank in ranks], dim=-1)
-    return x.sort(dim=-1).values[:, ranks]
+    key = (tuple(ranks), x.device)
+    if key not in _places:  # copied to the device once: an index in Python would make the host wait for it every time
+        with torch.inference_mode(False):  # whoever trains later may use it too
+            _places[key] = torch.tensor(ranks, device=x.device)
+    return x.sort(dim=-1).values.index_select(-1, _places[key])
 
 
 class Dynamics(nn.Module):
@@ -123,7 +130,8 @@ class Dynamics(nn.Module):
     hop_s = 0.0025
     lags = (1, 2, 4, 8, 16, 32, 64)
     levels = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
-    size = 2 * len(levels) + 5 + 4 * len(lags)
+    num_levels = 2 * len(levels)  # numbers that grow with the level come first
+    size = num_levels + 5 + 4 * len(lags)
 
     def blocks(self, audio: Tensor, sample_rate: float) -> tuple[Tensor, Tensor]:
         """Standardised level and peak of every block, (batch, blocks) each."""

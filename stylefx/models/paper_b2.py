@@ -23,6 +23,7 @@ class PaperB2Encoder(Encoder):
     name = "paper-b2"
     memory_copies = 1700
     embedding_size = 1024
+    window: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from stylefx.differentiable import DifferentiableChain
 from stylefx.effects.chain import EffectChain
 from stylefx.strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Autodiff(Strategy):

@@ -6,7 +6,6 @@ forward pass renders may differ between training and evaluation (``module.train(
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -14,7 +13,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from stylefx.effects.chain import EffectChain
-from stylefx.errors import UserError
+from stylefx.errors import UserError, first_line
+from stylefx.nearest import did_you_mean
 
 
 class Strategy(nn.Module, ABC):
@@ -62,12 +62,10 @@ def strategy_names() -> list[str]:
 def make_strategy(name: str, chain: EffectChain, sample_rate: float, **options: Any) -> Strategy:
     """The strategy ``name`` for a chain; UserError for an unknown name or an option that it does not take."""
     if name not in _MODULES:
-        near = difflib.get_close_matches(str(name), _MODULES, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UserError(f"there is no strategy {name!r}{hint} (known: {', '.join(_MODULES)})")
+        raise UserError(f"there is no strategy {name!r}{did_you_mean(name, _MODULES)} (known: {', '.join(_MODULES)})")
     module, cls = _MODULES[name].split(":")
     strategy_class = getattr(importlib.import_module(module), cls)
     try:
         return strategy_class(chain, sample_rate, **options)
     except TypeError as error:
-        raise UserError(f"strategy {name!r} does not take these options: {error}") from error
+        raise UserError(f"strategy {name!r} does not take these options: {first_line(error)}") from error

@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from stylefx.effects.chain import EffectChain
+from stylefx.effects.kernels.biquad import CLAMP
 from stylefx.errors import UserError
+from stylefx.extras import install_line
+
+if TYPE_CHECKING:
+    from stylefx.effects.palette.parametric_eq import ParametricEq
 
 #: (audio float32 (channels, samples), controls float64 (num_controls,), sample_rate) -> audio of the same shape
 BlackBox = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
@@ -42,18 +47,20 @@ class PedalboardChain:
         try:
             import pedalboard
         except ImportError as error:
-            raise UserError("the render 'pedalboard' needs the extra: pip install 'stylefx[pedalboard]'") from error
-        self.library, self.chain = pedalboard, chain
+            raise UserError(f"the render 'pedalboard' needs the extra: {install_line('pedalboard')}") from error
+        self.library: Any = pedalboard
+        self.chain = chain
         for effect in chain.effects:
             if effect.name not in ("parametric_eq", "compressor", "gain"):
                 raise UserError(f"the render 'pedalboard' plays parametric_eq, compressor and gain, not {effect.name!r}")
 
-    def _plugins(self, settings: list[dict], sample_rate: float) -> list:
+    def _plugins(self, settings: list[dict[str, Any]], sample_rate: float) -> list[Any]:
         plugins = []
         for effect, entry in zip(self.chain.effects, settings, strict=True):
-            values = effect.effective(entry["settings"], sample_rate)
+            highest_hz = CLAMP * 0.5 * sample_rate  # what a foreign filter can hold
+            values = {k: min(v, highest_hz) if k.endswith("_hz") else v for k, v in entry["settings"].items()}
             if effect.name == "parametric_eq":
-                plugins += [self._band(name, kind, values) for name, kind, *_ in effect.bands]
+                plugins += [self._band(name, kind, values) for name, kind, *_ in cast("ParametricEq", effect).bands]
             elif effect.name == "compressor":
                 plugins.append(
                     self.library.Compressor(
@@ -68,7 +75,7 @@ class PedalboardChain:
                 plugins.append(self.library.Gain(gain_db=values["gain_db"]))
         return plugins
 
-    def _band(self, name: str, kind: str, values: dict[str, float]):
+    def _band(self, name: str, kind: str, values: dict[str, float]) -> Any:
         if kind not in self._FILTERS:
             raise UserError(f"the render 'pedalboard' plays shelves and peaks, not the band {name!r} of kind {kind!r}")
         return getattr(self.library, self._FILTERS[kind])(

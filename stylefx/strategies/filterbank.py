@@ -72,13 +72,13 @@ def start_as_filterbank(tcn: ConditionalTcn) -> None:
     """Overwrite the weights; the network is the identity afterwards, as before."""
     width = tcn.shape["width"]
     for block in tcn.blocks:
-        for silent in (block.convolution.weight, block.convolution.bias, block.residual.weight):
+        for silent in (*block.convolution.parameters(), block.residual.weight):
             silent.zero_()
         block.film.weight[width:] = 0.0
         block.film.bias.zero_()
         block.activation.weight.fill_(1.0)  # linear
-        for channel in range(1 if block is tcn.blocks[0] else width):
-            block.residual.weight[channel, channel] = 1.0
+        for number in range(1 if block is tcn.blocks[0] else width):
+            block.residual.weight[number, number] = 1.0
     tcn.output.weight.zero_()
     tcn.output.weight[0, 0] = 1.0
     for channel in design(width, tcn.shape["kernel"], [b.convolution.dilation[0] for b in tcn.blocks]):

@@ -12,9 +12,9 @@ state dict, so that a checkpoint needs no other file; the description of their n
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +33,7 @@ class _ProxyStrategy(Strategy):
         self,
         chain: EffectChain,
         sample_rate: float,
-        proxies: Sequence[str | dict | Proxy],
+        proxies: Sequence[str | dict[str, Any] | Proxy],
         render: str = "numpy",
         threads: int | None = None,
     ):
@@ -58,7 +58,7 @@ class _ProxyStrategy(Strategy):
     def options(self) -> dict[str, Any]:
         return {"proxies": [{"network": p.tcn.shape} for p in self.proxies], "render": self._render, "threads": self._threads}
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> Self:
         super().train(mode)
         self.proxies.eval()  # frozen
         return self
@@ -66,10 +66,10 @@ class _ProxyStrategy(Strategy):
     def imitate(self, audio: Tensor, controls: Tensor, sample_rate: float) -> Tensor:
         """The proxies in series."""
         if float(sample_rate) != self.sample_rate:
-            for proxy in self.proxies:
+            for proxy in cast("Iterable[Proxy]", self.proxies):
                 proxy.check(proxy.chain, sample_rate)
         start = 0
-        for proxy in self.proxies:
+        for proxy in cast("Iterable[Proxy]", self.proxies):
             count = proxy.chain.num_controls
             audio = proxy(audio, controls[:, start : start + count])
             start += count

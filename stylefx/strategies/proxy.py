@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as tensor_bytes
 from torch import Tensor, nn
 
+from stylefx.config.read import parse_json
 from stylefx.effects.chain import EffectChain
 from stylefx.errors import UserError
+from stylefx.files.atomic import write_with_card
 from stylefx.strategies.tcn import ConditionalTcn, decibels_to_gain
 
 FORMAT, VERSION = "stylefx-proxy", 1
@@ -62,31 +65,31 @@ def _describe(chain: EffectChain) -> str:
 
 
 def save_proxy(proxy: Proxy, path: str | Path, record: dict[str, Any] | None = None) -> None:
-    """Write ``path`` (.safetensors) and a JSON file beside it; ``record`` says how it was trained."""
+    """Write ``path`` (.safetensors) and a JSON file beside it; ``record`` says how it was trained.
+
+    A kill leaves the old pair, the new pair, or weights without a JSON file, never new weights beside an old one.
+    """
     path = Path(path).with_suffix(".safetensors")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".safetensors.part")
-    save_file({k: v.detach().cpu().contiguous() for k, v in proxy.state_dict().items()}, temporary)
-    temporary.chmod(0o644)  # safetensors keeps it to one user
+    data = tensor_bytes({k: v.detach().cpu().contiguous() for k, v in proxy.state_dict().items()})
     description = {
         "format": FORMAT,
         "version": VERSION,
         "chain": proxy.chain.to_dict(),
         "sample_rate": proxy.sample_rate,
         "network": proxy.tcn.shape,
-        "sha256": hashlib.sha256(temporary.read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(data).hexdigest(),
         "training": record or {},
     }
-    temporary.replace(path)
-    path.with_suffix(".json").write_text(json.dumps(description, indent=1) + "\n")
+    write_with_card(path, data, path.with_suffix(".json"), (json.dumps(description, indent=1) + "\n").encode())
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
     """The description of a proxy: chain, rate, network, how it was trained and how well it imitates."""
     path = Path(path)
     try:
-        description = json.loads(path.with_suffix(".json").read_text())
-    except (OSError, ValueError) as error:
+        description = parse_json(path.with_suffix(".json").read_text(encoding="utf-8"), "its JSON")
+    except (OSError, ValueError, UserError) as error:
         raise UserError(f"{path}: not a proxy ({error}); train one with `stylefx train-proxy`") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT or description.get("version") != VERSION:
         raise UserError(f"{path}: its JSON is not of format {FORMAT} {VERSION}; train it again with this version")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,13 +29,20 @@ class _SpsaFunction(torch.autograd.Function):
     """Forward: the render. Backward to the controls: the mean over directions of the SPSA estimate."""
 
     @staticmethod
-    def forward(ctx, audio: Tensor, controls: Tensor, directions: Tensor, epsilon: float, render_all) -> Tensor:
+    def forward(
+        ctx: Any,
+        audio: Tensor,
+        controls: Tensor,
+        directions: Tensor,
+        epsilon: float,
+        render_all: Callable[[Tensor, Tensor], Tensor],
+    ) -> Tensor:
         ctx.save_for_backward(audio, controls, directions)
         ctx.epsilon, ctx.render_all = epsilon, render_all
         return render_all(audio, controls)
 
     @staticmethod
-    def backward(ctx, upstream: Tensor):
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.needs_input_grad[0]:
             raise RuntimeError("SPSA defines a gradient to the controls, not to the audio; detach the audio")
         audio, controls, directions = ctx.saved_tensors
@@ -57,6 +65,7 @@ class Spsa(Strategy):
     """
 
     name = "spsa"
+    step: Tensor
 
     def __init__(
         self,
@@ -75,7 +84,7 @@ class Spsa(Strategy):
             raise UserError(f"spsa: epsilon is {epsilon} and epsilon_end {epsilon_end}; give numbers in (0, 0.25]")
         if directions < 1 or epsilon_steps < 1:
             raise UserError(f"spsa: directions is {directions} and epsilon_steps {epsilon_steps}; give at least 1")
-        self._options = {
+        self._options: dict[str, Any] = {
             "epsilon": epsilon,
             "epsilon_end": epsilon_end,
             "epsilon_steps": epsilon_steps,
@@ -114,7 +123,7 @@ class Spsa(Strategy):
         if not (torch.is_grad_enabled() and controls.requires_grad):
             return render_all(audio, controls)
         directions = self._directions(controls.shape, controls.device)
-        output = _SpsaFunction.apply(audio, controls, directions, self.epsilon(), render_all)
+        output = _SpsaFunction.apply(audio, controls, directions, self.epsilon(), render_all)  # type: ignore[no-untyped-call]
         if self.training:
             self.step += 1
         return output

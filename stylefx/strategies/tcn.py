@@ -8,6 +8,8 @@ the style-transfer paper: 4 blocks, kernel 13, dilations 1, 8, 64, 512, width 64
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +51,8 @@ class ConditionalTcn(nn.Module):
     spectrum sees; its gradient, hundreds of times that of the sound, would rule the training.
     """
 
+    blocks: Sequence[_Block]
+
     def __init__(
         self, num_controls: int, blocks: int = 4, kernel: int = 13, growth: int = 8, width: int = 64, condition: int = 64
     ):
@@ -58,7 +62,8 @@ class ConditionalTcn(nn.Module):
         sizes = [max(num_controls, 1), condition, condition, condition]
         layers = [layer for a, b in itertools.pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU())]
         self.condition = nn.Sequential(*layers)
-        self.blocks = nn.ModuleList(_Block(1 if i == 0 else width, width, kernel, growth**i, condition) for i in range(blocks))
+        parts = (_Block(1 if i == 0 else width, width, kernel, growth**i, condition) for i in range(blocks))
+        self.blocks = cast("Sequence[_Block]", nn.ModuleList(parts))
         self.output = nn.Conv1d(width, 1, 1, bias=False)
         self._start_listening()
         self._start_as_identity()
@@ -67,10 +72,11 @@ class ConditionalTcn(nn.Module):
     def _start_listening(self) -> None:
         """He's draw for the conditioning, counted in knobs of variance 1/3: by the usual one each layer passes on a sixth of
         the variance, and FiLM hears next to nothing of the knobs."""
-        for layer in self.condition[::2]:
+        linear = [layer for layer in self.condition if isinstance(layer, nn.Linear)]
+        for layer in linear:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             layer.bias.zero_()
-        self.condition[0].weight *= 3.0**0.5
+        linear[0].weight *= 3.0**0.5
         for block in self.blocks:
             block.film.weight *= FILM_START
 
@@ -80,7 +86,7 @@ class ConditionalTcn(nn.Module):
         unheard. Nothing is fixed: all of it trains. From the usual draw an effect's own input has to be found first."""
         for block in self.blocks:
             width = block.convolution.out_channels
-            for silent in (block.convolution.weight, block.convolution.bias, block.residual.weight):
+            for silent in (*block.convolution.parameters(), block.residual.weight):
                 silent[0] = 0.0
             block.film.weight[width] = block.film.bias[width] = 0.0  # the shift of channel 0
             block.residual.weight[0, 0, 0] = 1.0

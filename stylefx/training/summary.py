@@ -6,8 +6,14 @@ import os
 
 import yaml
 
-from stylefx.training.config import TrainingConfig
+from stylefx.corpus.dataset import TrainingSet
+from stylefx.corpus.reader import Corpus
+from stylefx.training.config import MOST_READERS, TrainingConfig
 from stylefx.training.setup import evaluation_set, make_model, open_corpora, trainable, training_set
+
+#: items of three halves of 131072 samples that one reader gives in a second from FLAC, and how many times as many from WAV
+_FLAC_ITEMS_S, _WAV_TIMES = 150.0, 2.5
+_FEW = 8  # items per process below which a GPU waits for the host more than it computes
 
 
 def _size(count: float) -> str:
@@ -16,6 +22,39 @@ def _size(count: float) -> str:
             return f"{count:.3g} {unit}".strip()
         count /= 1000
     return f"{count:.3g} T"
+
+
+def _advice(config: TrainingConfig, world: int) -> list[str]:
+    """How the work divides, and where it divides badly."""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    readers, items = config.readers(here), config.global_batch // world
+    lines = [f"readers: {readers} thread(s) per process, {readers * here} on this machine with {os.cpu_count()} processors"]
+    if readers * here > (os.cpu_count() or 1):
+        lines.append("  more readers than processors: set data.workers lower, or leave it out")
+    if world > 1 and items < _FEW:
+        lines.append(
+            f"  {items} item(s) per process keep a GPU busy for less time than a step's launches and sums take: raise "
+            f"global_batch (and the learning rate), or use fewer processes"
+        )
+    return lines
+
+
+def _reading(config: TrainingConfig, corpora: list[Corpus], frames: int) -> list[str]:
+    """What the readers can give at most, and the cure where that is too little; readers are threads, and more than
+    ``MOST_READERS`` give no more."""
+    readers = config.readers(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    formats = {str(corpus.index.get("audio_format", "flac16")) for corpus in corpora}
+    if config.data.render != "stored" or not readers or not corpora:
+        return []
+    flac = any(name.startswith("flac") for name in formats)
+    rate = _FLAC_ITEMS_S * (1.0 if flac else _WAV_TIMES) * min(readers, MOST_READERS) * 131072 / frames
+    lines = [f"reading: some {_size(rate)} items a second per process ({'FLAC' if flac else 'WAV'}, a processor for each reader)"]
+    if flac:
+        lines.append(
+            f"  where the run waits for data (`data wait` in its lines), build the corpus with audio_format: pcm24 (WAV), which "
+            f"is read {_WAV_TIMES:g} times as fast; more than {MOST_READERS} readers wait for one another"
+        )
+    return lines
 
 
 def summary(config: TrainingConfig) -> str:
@@ -33,7 +72,7 @@ def summary(config: TrainingConfig) -> str:
     state = parameters * 4 * (4 + (config.optimiser.ema_decay is not None))
     peak = state + audio_bytes * (model.encoder.memory_copies + 3 * config.data.ahead)
     samples = config.steps * config.global_batch
-    epochs = f"{samples / data.order.total:.1f} epochs, " if corpora else f"{samples} items, "
+    epochs = f"{samples / data.order.total:.1f} epochs, " if isinstance(data, TrainingSet) else f"{samples} items, "
     lines = [
         yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).rstrip(),
         "---",
@@ -44,6 +83,8 @@ def summary(config: TrainingConfig) -> str:
         f"step: {config.global_batch} items x {item_s:.2f} s = {seconds:.1f} s of audio; {world} process(es) x {passes} "
         f"forward passes of {micro}",
         f"run: {config.steps} steps = {epochs}{config.steps * seconds / 3600:.1f} h of audio",
+        *_advice(config, world),
+        *_reading(config, corpora, data.half_frames),
         f"memory per process: about {_size(peak)}B (estimate: weights, Adam, read-ahead, activations), the interpreter aside",
     ]
     return "\n".join(lines)

@@ -10,7 +10,7 @@ import pytest
 
 from stylefx.audio.augment import apply_transform, complete_parameters, transform_names
 from stylefx.errors import UserError
-from tests.audio.signals import speech_like
+from tests.support.signals import speech_like
 
 PARAMETERS = {
     "AddGaussianSNR": {"min_snr_db": 5.0, "max_snr_db": 40.0},
@@ -68,8 +68,8 @@ def test_it_is_the_packages_own_transform():
 @pytest.mark.parametrize(
     ("name", "parameters", "sentence"),
     [
-        ("AddGausianNoise", {}, "did you mean AddGaussianNoise"),
-        ("Gain", {"min_gain_in_dB": 3}, "Gain has no parameter 'min_gain_in_dB'; did you mean min_gain_db"),
+        ("AddGausianNoise", {}, "did you mean 'AddGaussianNoise'"),
+        ("Gain", {"min_gain_in_dB": 3}, "Gain has no parameter 'min_gain_in_dB'; did you mean 'min_gain_db'"),
         ("Gain", {"min_gain_db": 3, "max_gain_db": -3}, "cannot be applied"),
         ("Trim", {}, "changes the length"),
         ("PitchShift", {}, r"use augment\.pitch_cents"),

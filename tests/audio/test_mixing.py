@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stylefx.audio import active_channels, mix_down
-from tests.audio.signals import speech_like
+from tests.support.signals import speech_like
 
 
 @pytest.mark.parametrize("dead", [0.0, 0.13, "hum"])

@@ -7,7 +7,7 @@ import pytest
 
 from stylefx.audio import Resampler, resample, resampled_frames
 from stylefx.errors import UserError
-from tests.audio.signals import sine, speech_like
+from tests.support.signals import sine, speech_like
 
 RATES = [(44100, 24000), (24000, 44100), (128000, 24000), (22254, 24000), (11127, 48000), (5000, 24000), (24000.5, 24000)]
 

@@ -13,7 +13,7 @@ import soundfile
 from stylefx.audio import AudioWriter, decode_audio, encode_audio, read_audio, write_audio
 from stylefx.audio.wav import wav_header
 from stylefx.errors import UserError
-from tests.audio.signals import speech_like
+from tests.support.signals import speech_like
 
 STEPS = {"pcm16": 2.0**-15, "flac16": 2.0**-15, "pcm24": 2.0**-23, "flac24": 2.0**-23, "float32": 0.0}
 FILES = [("a.wav", "pcm16"), ("a.wav", "pcm24"), ("a.wav", "float32"), ("a.flac", "flac16"), ("a.flac", "pcm24")]

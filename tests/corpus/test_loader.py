@@ -7,11 +7,14 @@ import itertools
 import numpy as np
 import pytest
 
+from stylefx.corpus.batch import Marks
 from stylefx.corpus.dataset import EvaluationSet, TrainingSet, choose_half
 from stylefx.corpus.loader import EvaluationLoader, TrainingLoader
+from stylefx.corpus.pairs import DryPairs
 from stylefx.corpus.reader import open_corpus
 from stylefx.errors import UserError
-from tests.corpus.make_corpus import make_corpus
+from stylefx.recipes.references import ReferenceRule
+from tests.support.stored_corpus import make_corpus
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +80,67 @@ def test_stretches_start_anywhere_and_anew_in_every_epoch(path):
     assert starts_of(2) == starts
 
 
-def test_dry_halves_come_for_online_rendering(path):
-    [[batch]] = batches(path, last=1, dry=True)
-    assert batch.input is None
-    assert batch.dry.shape == batch.dry_reference.shape == (8, 1, 4096)
+def dry(path, **kwargs):
+    """Batches whose pairs are drawn while reading: the input is the dry half, the target twice as loud."""
+    corpus = open_corpus(path)
+
+    def double(key, epoch, dry, dry_reference, other, label=""):
+        return {"input": dry, "target": 2 * dry, "reference": 2 * dry_reference}, Marks(label, other)
+
+    data = TrainingSet([corpus], seed=4, window=2, pairs=DryPairs({id(corpus): double}), **kwargs)
+    return data, corpus
+
+
+def test_dry_halves_are_rendered_as_they_are_read(path):
+    data, corpus = dry(path)
+    refs = {r.key: r for r in corpus.samples("train")}
+    batch = next(iter(TrainingLoader(data, micro=8, workers=2, stop_step=1)))
+    for i, key in enumerate(batch.keys):
+        half, other = choose_half(4, batch.epochs[i], key)
+        audio = corpus.read(refs[key], [f"{half}.dry", f"{other}.dry"])
+        assert np.array_equal(batch.target[i], 2 * audio[f"{half}.dry"])
+        assert np.array_equal(batch.reference[i], 2 * audio[f"{other}.dry"])
+        assert np.array_equal(batch.dry_reference[i], audio[f"{other}.dry"])
+    assert not batch.reference_other.any()
+    assert batch.groups == [refs[key].group for key in batch.keys]
+
+
+def test_references_of_other_content_are_of_another_group_and_the_same_for_any_ranks(path):
+    def partners(world, workers):
+        found = []
+        for step in range(5):
+            for rank in range(world):
+                data, corpus = dry(path, reference=ReferenceRule(content="both", share=0.75))
+                start = {"start_step": step, "stop_step": step + 1, "rank": rank, "world": world, "workers": workers}
+                batch = next(iter(TrainingLoader(data, micro=8 // world, **start)))
+                items = [data.item(p) for p in range(step * 8 + rank * 8 // world, step * 8 + (rank + 1) * 8 // world)]
+                for i, item in enumerate(items):
+                    lent = corpus.read(item.lender, [f"{item.member}.dry"])[f"{item.member}.dry"]
+                    assert np.array_equal(batch.dry_reference[i], lent)
+                    assert batch.reference_other[i] == item.other == (item.lender.group != item.ref.group)
+                found += [(i.ref.key, i.epoch, i.lender.key, i.member) for i in items]
+        return found
+
+    want = partners(1, 0)
+    assert partners(2, 2) == partners(4, 1) == want
+    assert 20 < sum(key != lender for key, _, lender, _ in want) < 38
+    assert len({lender for _, _, lender, _ in want}) > 10
+
+
+def test_a_reference_of_other_content_lies_in_the_same_window_of_shards(path):
+    data, _ = dry(path, reference=ReferenceRule(content="other"))
+    for position in range(18):
+        item = data.item(position)
+        window = data.order.orders[0].window_of(position)
+        shards = {data.shards[0][i].name for i in data.order.orders[0].window_shards(*window)}
+        assert item.lender.shard in shards
+
+
+def test_a_single_group_cannot_lend_a_reference_and_the_cure_is_named(tmp_path):
+    path = make_corpus(tmp_path / "one", {"train": [1]}, dry=True)
+    data, _ = dry(path, reference=ReferenceRule(content="other"))
+    with pytest.raises(UserError, match=r"enlarge data\.window_shards"):
+        data.item(0)
 
 
 def test_corpora_are_mixed_by_weight(path, tmp_path):

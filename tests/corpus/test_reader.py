@@ -13,7 +13,7 @@ import soundfile as sf
 
 from stylefx.corpus.reader import open_corpus
 from stylefx.errors import DamageError, UserError
-from tests.corpus.make_corpus import make_corpus
+from tests.support.stored_corpus import make_corpus
 
 
 @pytest.fixture(params=["flac", "wav"])
@@ -77,7 +77,7 @@ def test_damaged_audio_and_missing_shards_are_named(tmp_path):
 
 
 def test_many_threads_may_read_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("stylefx.corpus.reader._FILES_KEPT", 2)
+    monkeypatch.setattr("stylefx.corpus.stores.local._FILES_KEPT", 2)
     path = make_corpus(tmp_path / "c", {"train": [2] * 6})
     corpus = open_corpus(path)
     refs = corpus.samples("train") * 10

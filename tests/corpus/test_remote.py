@@ -10,12 +10,14 @@ import fsspec
 import numpy as np
 import pytest
 
-from stylefx.corpus import remote
 from stylefx.corpus.dataset import TrainingSet
 from stylefx.corpus.loader import TrainingLoader
 from stylefx.corpus.reader import open_corpus
+from stylefx.corpus.stores import remote
 from stylefx.errors import DamageError, IncompleteError, UserError
-from tests.corpus.make_corpus import make_corpus
+from stylefx.files import patience
+from stylefx.files.patience import Patience
+from tests.support.stored_corpus import make_corpus
 
 
 @pytest.fixture
@@ -32,9 +34,13 @@ def url(local):
     fs.rm("/bucket", recursive=True)
 
 
+def cached(tmp_path) -> list[Path]:
+    return list((tmp_path / "cache").glob("??/*"))
+
+
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(remote, "_FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(patience, "SERVER", Patience(attempts=5, first_pause_s=0.0))
 
 
 def test_a_remote_corpus_gives_the_batches_of_the_local_one(local, url, tmp_path):
@@ -48,15 +54,15 @@ def test_a_remote_corpus_gives_the_batches_of_the_local_one(local, url, tmp_path
 
 
 def test_the_cache_is_bounded_and_what_was_used_last_stays(url, tmp_path, monkeypatch):
-    monkeypatch.setattr(remote, "_IN_FLIGHT_S", -1.0)
+    monkeypatch.setattr(remote, "_SPARE_S", 0.0)
     corpus = open_corpus(url, cache=tmp_path / "cache", cache_bytes=1)
     shards = corpus.shards_of("train")
     limit = sum(2 * s.bytes for s in shards[:1]) + 1000
-    corpus.store.limit_bytes = limit
+    corpus.store.cache.limit_bytes = limit
     for shard in shards:
         corpus.store.path(f"{shard.name}.tar", shard.sha256)
         time.sleep(0.01)
-        files = [p for p in (tmp_path / "cache").iterdir() if not p.name.startswith(".")]
+        files = cached(tmp_path)
         assert sum(p.stat().st_size for p in files) <= limit
     assert shards[-1].sha256 in {p.name for p in files}
     assert shards[0].sha256 not in {p.name for p in files}
@@ -74,9 +80,9 @@ def test_the_next_window_is_fetched_ahead(url, tmp_path):
     order = data.order.orders[0]
     wanted = {data.shards[0][order.window_shards(0, w)[0]].sha256 for w in (0, 1)}
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and not wanted <= {p.name for p in (tmp_path / "cache").iterdir()}:
+    while time.monotonic() < deadline and not wanted <= {p.name for p in cached(tmp_path)}:
         time.sleep(0.01)
-    there = {p.name for p in (tmp_path / "cache").iterdir()}
+    there = {p.name for p in cached(tmp_path)}
     assert wanted <= there
     assert not {s.sha256 for s in data.shards[0]} <= there
 
@@ -96,7 +102,10 @@ def flaky(fails: bool) -> None:
 def test_a_connection_that_stays_down_ends_in_a_resumable_error_that_names_the_file(url, tmp_path, monkeypatch):
     corpus = open_corpus(url, cache=tmp_path / "cache")
     monkeypatch.setattr(corpus.store, "_copy", lambda name, to: flaky(True))
-    with pytest.raises(IncompleteError, match=r"train-000001.parquet could not be fetched in 5 attempts \(reset by peer\)"):
+    with pytest.raises(
+        IncompleteError,
+        match=r"failed to give train/train-000001.parquet \(ConnectionError: reset by peer\); .* run the same command again",
+    ):
         corpus.table("train/train-000001")
 
 
@@ -109,7 +118,7 @@ def test_a_damaged_shard_is_named_and_leaves_nothing_in_the_cache(local, url, tm
     fs.pipe_file("/bucket/corpus/train/train-000001.tar", bytes(data))
     with pytest.raises(DamageError, match=r"train/train-000001.tar is damaged: its checksum"):
         corpus.read(ref, ["a.input"])
-    assert corpus._by_name[ref.shard].sha256 not in {p.name for p in (tmp_path / "cache").iterdir()}
+    assert corpus._by_name[ref.shard].sha256 not in {p.name for p in cached(tmp_path)}
 
 
 def test_an_unfinished_remote_corpus_is_refused(url, tmp_path):

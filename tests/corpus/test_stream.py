@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from stylefx.corpus.batch import Marks
 from stylefx.corpus.stream import StreamLoader, StreamSet
 from stylefx.errors import DamageError, UserError
-from tests.corpus.make_corpus import make_corpus
+from tests.support.stored_corpus import make_corpus
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,10 @@ def folder(tmp_path_factory):
 def loaded(urls, *, first=0, last=6, micro=4, rank=0, world=1, **options):
     data = StreamSet(urls, 24000, 4096, seed=2, buffer=3, **options)
     return list(StreamLoader(data, micro=micro, rank=rank, world=world, start_step=first, stop_step=last))
+
+
+def as_they_are(key, epoch, dry, dry_reference, other, label=""):
+    return {"input": dry, "target": dry, "reference": dry_reference}, Marks()
 
 
 def test_every_sample_comes_once_per_epoch_and_epochs_differ(folder):
@@ -66,7 +71,7 @@ def test_ranks_read_different_shards(folder):
 
 
 def test_foreign_recordings_become_dry_halves(folder):
-    batches = loaded([f"{folder}/foreign-{{0..1}}.tar"], dry=True, micro=3, last=4)
+    batches = loaded([f"{folder}/foreign-{{0..1}}.tar"], renderer=as_they_are, micro=3, last=4)
     assert all(b.dry.shape == b.dry_reference.shape == (3, 1, 4096) for b in batches)
     assert all(np.abs(b.dry).max() > 0.01 for b in batches)
     with pytest.raises(UserError, match=r"has no '[ab].input'; tars of plain recordings need data.render=online"):
@@ -101,4 +106,4 @@ def test_tars_without_samples_and_damaged_members_are_named(folder, tmp_path):
         info.size = 10
         tar.addfile(info, io.BytesIO(b"0123456789"))
     with pytest.raises(DamageError, match=r"sample x of .*bad.tar cannot be decoded"):
-        loaded([str(tmp_path / "bad.tar")], dry=True, micro=1)
+        loaded([str(tmp_path / "bad.tar")], renderer=as_they_are, micro=1)

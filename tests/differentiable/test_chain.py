@@ -7,12 +7,12 @@ import torch
 from stylefx.differentiable import DifferentiableChain
 from stylefx.differentiable.losses import StyleTransferLoss
 from stylefx.effects.chain import EffectChain, Slot
-from stylefx.effects.compressor import Compressor
-from stylefx.effects.expander import Expander
-from stylefx.effects.parametric_eq import ParametricEq
+from stylefx.effects.palette.compressor import Compressor
+from stylefx.effects.palette.expander import Expander
+from stylefx.effects.palette.parametric_eq import ParametricEq
 from stylefx.effects.presets import deepafx_st_chain
 from stylefx.errors import UserError
-from tests.differentiable.reference import music, relative, worst_item
+from tests.support.twin_references import music, relative, worst_item
 
 CHAIN = EffectChain.of(ParametricEq(), Expander(), Compressor())
 

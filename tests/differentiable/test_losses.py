@@ -7,7 +7,7 @@ import torch
 from stylefx.differentiable.losses import FFT_SIZES, MultiResolutionSTFTLoss, StyleTransferLoss
 from stylefx.differentiable.operators import spectral_distance as operator
 from stylefx.errors import UserError
-from tests.differentiable.reference import music, relative
+from tests.support.twin_references import music, relative
 
 
 def peer(sizes, dtype=torch.float64):

@@ -11,13 +11,15 @@ from stylefx.differentiable.operators.mixing import blend
 from stylefx.differentiable.operators.sliding import sliding_maximum
 from stylefx.differentiable.registry import make_twin, twin_names
 from stylefx.effects.chain import EffectChain, Slot
-from stylefx.effects.gain import Gain
+from stylefx.effects.palette.gain import Gain
+from stylefx.effects.palette.parametric_eq import BAND_KINDS
 from stylefx.effects.registry import effect_names, make_effect
 from stylefx.errors import UserError
-from tests.differentiable.reference import music, relative, worst_item, worst_parameter
+from tests.support.twin_references import music, relative, worst_item, worst_parameter
 
 CASES = [
     ("parametric_eq", {}),
+    ("parametric_eq", {"bands": [{"kind": kind} for kind in BAND_KINDS]}),
     ("graphic_eq", {}),
     ("graphic_eq", {"bands": "third_octave"}),
     ("compressor", {}),
@@ -50,7 +52,7 @@ def test_every_effect_has_a_twin():
 
 
 @every_effect
-@pytest.mark.parametrize(("rate", "channels"), [(24000, 1), (44100, 2)])
+@pytest.mark.parametrize(("rate", "channels"), [(24000, 1), (44100, 2), (8000, 1)])
 @pytest.mark.parametrize("method", ["auto", "frequency"])
 def test_sounds_like_the_render(name, config, rate, channels, method):
     chain = EffectChain.of(make_effect(name, **config))

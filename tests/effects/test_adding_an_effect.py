@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stylefx.effects import registry as effects_registry
 from stylefx.effects.chain import EffectChain
 from stylefx.effects.files import chain_from_yaml, chain_to_yaml
 from stylefx.effects.registry import effect_names, make_effect
+from tests.support.registries import forget_new_effects
 
 EXAMPLE = Path(__file__).parent / "example"
 
@@ -20,12 +20,7 @@ EXAMPLE = Path(__file__).parent / "example"
 @pytest.fixture
 def tremolo(monkeypatch):
     """The example, registered for one test only."""
-    from stylefx.differentiable import registry as twins_registry
-
-    effect_names()
-    twins_registry.twin_names()
-    monkeypatch.setattr(effects_registry, "_EFFECTS", dict(effects_registry._EFFECTS))
-    monkeypatch.setattr(twins_registry, "_TWINS", dict(twins_registry._TWINS))
+    forget_new_effects(monkeypatch)
     for module in ("tremolo", "tremolo_twin"):
         name = f"tests.effects.example.{module}"
         monkeypatch.delitem(sys.modules, name, raising=False)
@@ -54,10 +49,8 @@ def test_the_example_renders_serialises_and_has_gradients():
     assert (wanted.grad[0, -2:] != 0).all()
 
 
-def test_the_readme_shows_the_example_as_it_is_tested():
-    readme = Path(__file__).parents[2] / "README.md"
-    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    if "class Tremolo" in text:
-        for name in ("tremolo.py", "tremolo_twin.py"):
-            code = (EXAMPLE / name).read_text(encoding="utf-8")
-            assert code[code.index("\n@") :].strip() in text, f"README.md and tests/effects/example/{name} differ"
+def test_the_documents_show_the_example_as_it_is_tested():
+    text = (Path(__file__).parents[2] / "docs/effects/new-effect.md").read_text(encoding="utf-8")
+    for name in ("tremolo.py", "tremolo_twin.py"):
+        code = (EXAMPLE / name).read_text(encoding="utf-8")
+        assert code[code.index("\n@") :].strip() in text, f"docs/effects/new-effect.md and tests/effects/example/{name} differ"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stylefx.effects.parametric_eq import ParametricEq
+from stylefx.effects.palette.parametric_eq import ParametricEq
 from stylefx.effects.registry import effect_names, make_effect
-from tests.effects.cases import RATES, VARIANT_IDS, VARIANTS, corners, make
-from tests.effects.references import REFERENCES, draw, equalise, programme, relative_rms
+from tests.support.effect_cases import RATES, VARIANT_IDS, VARIANTS, corners, make
+from tests.support.effect_references import REFERENCES, draw, equalise, programme, relative_rms
 
 TOLERANCE = 1e-6
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stylefx.effects.delay import Delay
-from stylefx.effects.multiband_compressor import MultibandCompressor
-from stylefx.effects.reverb import Reverb, feedback_matrix
-from stylefx.effects.saturation import Saturation
-from stylefx.effects.stereo import Pan, StereoWidth
+from stylefx.effects.palette.delay import Delay
+from stylefx.effects.palette.multiband_compressor import MultibandCompressor
+from stylefx.effects.palette.reverb import Reverb, feedback_matrix
+from stylefx.effects.palette.saturation import Saturation
+from stylefx.effects.palette.stereo import Pan, StereoWidth
 from stylefx.errors import UserError
-from tests.effects.references import draw, programme
+from tests.support.effect_references import draw, programme
 
 
 def impulse(samples: int, channels: int = 1) -> np.ndarray:

@@ -9,8 +9,8 @@ from stylefx.effects.base import Process
 from stylefx.effects.chain import EffectChain
 from stylefx.effects.registry import effect_names, make_effect
 from stylefx.errors import UserError
-from tests.effects.cases import ALL_KINDS, VARIANT_IDS, VARIANTS, make
-from tests.effects.references import draw, programme
+from tests.support.effect_cases import ALL_KINDS, VARIANT_IDS, VARIANTS, make
+from tests.support.effect_references import draw, programme
 
 EFFECTS = pytest.mark.parametrize("variant", VARIANTS, ids=VARIANT_IDS)
 # Pan and reverberation treat the sides differently on purpose; a crossover turns the phase (its flat magnitude has a test

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stylefx.models.checkpoint import save_model
-from tests.evaluation.made import make_truth_corpus, untrained_model
+from tests.support.truth_corpus import make_truth_corpus, untrained_model
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from stylefx.corpus.reader import Corpus, open_corpus
 from stylefx.errors import UserError
 from stylefx.evaluation.cli import evaluate
-from stylefx.evaluation.metrics import measure
+from stylefx.evaluation.metrics.audio import measure
 from stylefx.evaluation.pairs import read_pair
 
 
@@ -90,6 +90,7 @@ def test_a_model_that_diverged_fails_its_items_and_the_run_ends(checkpoint, corp
         (["--baselines", "rule"], "no baseline 'rule'"),
         (["--protocol", "p99"], "no protocol 'p99'"),
         (["--split", "val"], "no split 'val'"),
+        (["--source", "elsewhere"], "has no source 'elsewhere'"),
         (["--device", "toaster"], "device 'toaster' cannot be used"),
         (["--json", "/nowhere/r.json"], "does not exist; make it first"),
     ],

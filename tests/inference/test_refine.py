@@ -5,16 +5,18 @@ import pytest
 import torch
 
 from stylefx.effects.presets import deepafx_st_chain
+from stylefx.errors import UserError
 from stylefx.inference import refine as module
-from stylefx.inference.predict import Prediction
-from stylefx.inference.windows import Analysis, Window
+from stylefx.inference.hearing.predict import Prediction, predict
+from stylefx.inference.hearing.windows import Analysis, Window
+from stylefx.models.style_transfer import build_model
 from tests.inference.conftest import speech_like, write
 
 RATE = 24000
 
 
 class Model:
-    chain, sample_rate = deepafx_st_chain(), float(RATE)
+    chain, sample_rate, intents = deepafx_st_chain(), float(RATE), ()
 
 
 def analysis(audio: np.ndarray) -> Analysis:
@@ -40,7 +42,7 @@ def run(pair, steps: int) -> module.Refined:
 
 
 def test_steps_bring_the_distance_down_and_the_output_towards_the_truth(pair):
-    from stylefx.evaluation.metrics import mr_stft
+    from stylefx.audio.distance import mr_stft
 
     refined = run(pair, 40)
     assert refined.after < 0.6 * refined.before
@@ -84,3 +86,48 @@ def test_the_command_prints_distances_before_and_after(tmp_path, command, checkp
     line = next(line for line in text.splitlines() if line.startswith("refine"))
     before, after = (float(word) for word in line.split() if word.replace(".", "").isdigit() and "." in word)
     assert after <= before
+
+
+@pytest.fixture
+def solver():
+    """An untrained model that says which curve it wants, and whose bands do not follow it."""
+    torch.manual_seed(1)
+    parts = {"encoder": {"name": "averages"}, "controller": {"name": "solver", "polish": 0}, "sample_rate": RATE}
+    model = build_model({**parts, "chain": deepafx_st_chain().to_dict()})
+    return model.eval()
+
+
+def test_under_style_the_bands_come_nearer_to_the_curve_that_the_model_wants(solver, pair):
+    torch.set_num_threads(1)
+    heard, reference = analysis(pair[0]), analysis(pair[1])
+    start = predict(solver, heard, [reference], (), "style")
+    refined = module.refine(solver, start, heard, [reference], (), 40, "style")
+    assert list(refined.parts_after) == ["curve"]
+    assert refined.after < 0.9 * refined.before
+    others = solver.controller.others.numpy()
+    np.testing.assert_allclose(refined.controls[others], start.controls[others], atol=1e-6)
+
+
+def test_under_balance_the_output_comes_nearer_to_the_references_averages(solver, pair):
+    heard, reference = analysis(pair[0]), analysis(pair[1])
+    start = predict(solver, heard, [reference], (), "balance")
+    refined = module.refine(solver, start, heard, [reference], (), 10, "balance")
+    assert set(refined.parts_after) == {"spectrum", "dynamics"}
+    assert refined.after < refined.before
+
+
+def test_without_an_intent_the_models_first_is_meant(solver, pair):
+    heard, reference = analysis(pair[0]), analysis(pair[1])
+    start = predict(solver, heard, [reference], ())
+    refined = module.refine(solver, start, heard, [reference], (), 0)
+    assert list(refined.parts_after) == ["curve"]
+
+
+def test_a_model_that_wants_no_curve_cannot_refine_a_style(pair):
+    class Plain(Model):
+        intents, controller = ("style", "balance"), torch.nn.Identity()
+
+    start = Model.chain.default_controls
+    prediction = Prediction(Model.chain, start, start[None])
+    with pytest.raises(UserError, match="says which curve it wants"):
+        module.refine(Plain, prediction, analysis(pair[0]), [analysis(pair[1])], (), 5, "style")

@@ -8,7 +8,7 @@ import torch
 from stylefx.errors import UserError
 from stylefx.models.efficientnet import EfficientNet
 from stylefx.models.features import Dynamics
-from stylefx.models.registry import encoder_names, make_encoder
+from stylefx.models.registry import make_encoder
 
 torch.set_num_threads(1)
 
@@ -31,7 +31,7 @@ def test_our_encoders_have_the_size_they_promise(name, low, high):
     assert low < count(make_encoder(name)) < high
 
 
-@pytest.mark.parametrize("name", encoder_names())
+@pytest.mark.parametrize("name", ["tiny", "base", "paper-b2"])
 @pytest.mark.parametrize(("channels", "rate", "samples"), [(1, 24000, 20000), (2, 44100, 33000), (1, 96000, 3000)])
 def test_any_rate_channels_and_length_give_an_embedding(name, channels, rate, samples):
     encoder = make_encoder(name).eval()

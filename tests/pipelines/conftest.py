@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipelines.build_corpora import manifest_for, run_build, write_sources
+from tests.support.builds import manifest_for, run_build, write_sources
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Proxies and hybrids: what renders forward, where the gradient goes, what is refused."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -163,3 +164,28 @@ def test_end_to_end_networks_learn(name, networks, chain, batch):
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.6 * losses[0]
+
+
+def test_a_kill_between_the_two_files_of_a_proxy_leaves_no_new_weights_beside_an_old_card(tmp_path, monkeypatch):
+    path = tmp_path / "p.safetensors"
+    chain = EffectChain.of(make_effect("compressor"))
+    save_proxy(Proxy(chain, RATE, SMALL), path, {"which": "old"})
+    old = path.read_bytes()
+    replace, renamed = os.replace, []
+
+    def killed_before_the_second(source, target):
+        if renamed:
+            raise KeyboardInterrupt
+        renamed.append(target)
+        replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", killed_before_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            save_proxy(Proxy(chain, RATE, SMALL | {"blocks": 3}), path, {"which": "new"})
+    assert path.read_bytes() != old
+    assert [p.name for p in tmp_path.iterdir()] == ["p.safetensors"]
+    with pytest.raises(UserError, match="not a proxy"):
+        load_proxy(path)
+    save_proxy(Proxy(chain, RATE, SMALL | {"blocks": 3}), path, {"which": "new"})
+    assert load_proxy(path).tcn.shape["blocks"] == 3

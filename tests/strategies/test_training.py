@@ -15,11 +15,11 @@ from stylefx.differentiable.losses import MultiResolutionSTFTLoss
 from stylefx.effects.chain import EffectChain
 from stylefx.effects.presets import deepafx_st_chain
 from stylefx.effects.registry import make_effect
+from stylefx.experiments.proxy_training import ProxyTraining, train_proxy
+from stylefx.experiments.recordings import load_recordings
 from stylefx.models.checkpoint import load_model, save_model
 from stylefx.models.style_transfer import build_model
 from stylefx.strategies.proxy import load_proxy, save_proxy
-from stylefx.strategies.proxy_training import ProxyTraining, train_proxy
-from stylefx.strategies.recordings import load_recordings
 
 RATE = 24000.0
 FRAMES = 8192

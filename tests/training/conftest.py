@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from stylefx.training.config import TrainingConfig, validate
-from stylefx.training.launch import run_training
-from tests.corpus.make_corpus import make_corpus
+from stylefx.training.launch.local import run_training
+from tests.support.stored_corpus import make_corpus
 
 torch.set_num_threads(1)
 
@@ -28,7 +28,7 @@ def small(corpus: Path, **changes) -> TrainingConfig:
         "model": {"encoder": {"name": "tiny", "width": 8, "num_bands": 40, "embedding_size": 32}, "controller": {"hidden": 16}},
         "optimiser": {"learning_rate": 1e-3},
         "validation": {"every_steps": 3}, "checkpoints": {"every_steps": 2},
-        "logging": {"every_steps": 2, "tensorboard": False},
+        "logging": {"every_steps": 2, "backends": []},
     }  # fmt: skip
     for dotted, value in changes.items():
         *parents, last = dotted.split("__")
@@ -44,9 +44,9 @@ def losses(run: Path) -> list[tuple]:
     return [tuple(sorted(json.loads(line).items())) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def go(config: TrainingConfig, run: Path, resume: bool = False) -> list[str]:
+def go(config: TrainingConfig, run: Path, resume: bool = False, step: int | None = None) -> list[str]:
     said: list[str] = []
-    run_training(config, run, resume, said.append)
+    run_training(config, run, resume, said.append, step)
     return said
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stylefx.models.checkpoint import load_model
-from stylefx.training import trainer as trainer_module
+from stylefx.training.loop import trainer as trainer_module
 from tests.training.conftest import go, losses, small
 
 
@@ -46,7 +46,8 @@ def test_compilation_gives_the_same_losses_and_the_same_names(corpus, undisturbe
         original(self, backend="eager")
 
     monkeypatch.setattr(torch.nn.Module, "compile", eager)
-    go(small(corpus, compile=True, steps=2), tmp_path / "run")
+    said = go(small(corpus, compile=True, steps=2), tmp_path / "run")
+    assert "encoder and controller are compiled in the first step, which takes minutes" in said
     assert compiled == ["TinyEncoder", "Controller"]
     assert column(tmp_path / "run", "loss") == pytest.approx(column(undisturbed, "loss")[:2], rel=1e-5)
     assert set(load_model(tmp_path / "run").state_dict()) == set(load_model(undisturbed).state_dict())

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from stylefx.corpus.dataset import Batch, EvaluationSet
+from stylefx.corpus.batch import Batch
+from stylefx.corpus.dataset import EvaluationSet
 from stylefx.corpus.loader import EvaluationLoader
 from stylefx.corpus.reader import open_corpus
 from stylefx.models.checkpoint import load_model
-from stylefx.training.ema import MovingAverage
-from stylefx.training.step import DivergedError, Objective, cut, to_device
-from stylefx.training.validation import validate
+from stylefx.training.loop.ema import MovingAverage
+from stylefx.training.loop.step import DivergedError, Objective, cut, to_device
+from stylefx.training.loop.validation import validate
 from tests.training.conftest import go, losses, small
 
 
@@ -43,18 +44,18 @@ def test_accumulating_gradients_equals_one_large_batch(corpus, undisturbed, tmp_
         assert several == pytest.approx(one, rel=0.05)  # rounding grows from step to step
 
 
-def test_a_batch_that_is_not_finite_stops_the_run_and_is_named(corpus, tmp_path, monkeypatch):
-    """One sample's audio turns NaN: the error names that sample and no other."""
+def test_a_loss_that_is_not_finite_stops_the_run_and_its_samples_are_named(corpus, tmp_path, monkeypatch):
+    """One sample is loud beyond what float32 can square: the error names that sample and no other."""
     from stylefx.corpus.dataset import TrainingSet
 
     bad = open_corpus(corpus).samples("train")[4].key
     original = TrainingSet.read
 
-    def read(self, source, ref, epoch):
-        item = original(self, source, ref, epoch)
-        if ref.key == bad:
-            item["target"][0, 5::9] = np.nan
-        return item
+    def read(self, item):
+        audio, marks = original(self, item)
+        if item.ref.key == bad:
+            audio["target"][0, 5::9] = 3e38
+        return audio, marks
 
     monkeypatch.setattr(TrainingSet, "read", read)
     with pytest.raises(DivergedError) as error:
@@ -73,10 +74,10 @@ def test_validation_is_the_mean_over_all_items_whatever_the_batch(corpus, undist
     reports = [validate(model, objective, EvaluationLoader(data, batch=b), prepare) for b in (1, 2, 5, 8)]
     each = []
     for i in range(len(data)):
-        item = {k: torch.from_numpy(v)[None] for k, v in data.read(i).items()}
+        item = {k: torch.from_numpy(v)[None] for k, v in data.read(i)[0].items()}
         with torch.no_grad():
             output, _ = model(item["input"], item["reference"])
-        each.append(float(objective(output, item["target"]).mr_stft))
+        each.append(float(objective(output, item).mr_stft))
     for report in reports:
         assert report.metrics["mr_stft"] == pytest.approx(np.mean(each), rel=1e-5)
         assert report.controls.shape == (len(data), 24)
@@ -121,7 +122,7 @@ def test_tensorboard_has_curves_settings_audio_and_pictures(corpus, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     run = tmp_path / "run"
-    go(small(corpus, steps=2, logging__tensorboard=True), run)
+    go(small(corpus, steps=2, logging__backends=["tensorboard"]), run)
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0, "audio": 0, "histograms": 0})
     events.Reload()
     tags = events.Tags()

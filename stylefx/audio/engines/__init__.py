@@ -1,7 +1,9 @@
 """Pitch and tempo: engines behind one function, chosen by name, imported when first used.
 
 ``tempo`` 1.2 is 20 % faster; ``pitch_cents`` 100 is a semitone up. Every engine gives exactly the frames asked for, in
-time with the input, the same samples at every call, and keeps the phase between channels.
+time with the input, the same samples at every call, keeps the phase between channels (the two of Rubber Band only roughly),
+and follows the level of the input: it works at one level (``level.py``), so that twice the input is twice the output, to
+the bit.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from stylefx.audio.engines.length import default_frames, fit_frames
+from stylefx.audio.engines.level import working_gain
 from stylefx.audio.quantise import as_samples
 from stylefx.errors import UserError
 
@@ -19,6 +22,7 @@ _ENGINES = {
     "vocoder": "stylefx.audio.engines.vocoder:Vocoder",
     "signalsmith": "stylefx.audio.engines.signalsmith:Signalsmith",
     "rubberband": "stylefx.audio.engines.rubberband:RubberBand",
+    "pyrubberband": "stylefx.audio.engines.pyrubberband:PyRubberBand",
 }
 DEFAULT_ENGINE = "vocoder"
 MAX_CENTS = 2400.0
@@ -29,6 +33,7 @@ class Engine(Protocol):
     """What an engine has to do."""
 
     name: str
+    working_peak: float  # a power of two: audio is given with its peak between half of it and it
 
     def preflight(self) -> str:
         """The version that would run; UserError with the line that installs it where it is missing."""
@@ -77,4 +82,7 @@ def pitch_tempo(
     run = load_engine(engine)
     if (pitch_cents == 0.0 and tempo == 1.0) or audio.shape[1] == 0 or out_frames == 0:
         return fit_frames(audio, out_frames)
-    return fit_frames(run(audio, int(sample_rate), float(pitch_cents), float(tempo), out_frames), out_frames)
+    gain = working_gain(audio, run.working_peak)
+    out = fit_frames(run(audio * np.float32(gain), int(sample_rate), float(pitch_cents), float(tempo), out_frames), out_frames)
+    out *= np.float32(1.0 / gain)
+    return out

@@ -9,19 +9,22 @@ ratio / tempo, ratio = 2 ** (cents / 1200), then play ``ratio`` times faster thr
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from stylefx.audio.engines.length import fit_frames
 from stylefx.audio.resampling import resample
 from stylefx.errors import UserError
+from stylefx.extras import install_line
 
-_INSTALL = "pip install python-stretch"
+if TYPE_CHECKING:
+    import numpy as np
+
 _SEED = 1  # of the library's noise for very slow stretches
 
 
 class Signalsmith:
     name = "signalsmith"
+    working_peak = 64.0  # far above the level that the library takes for noise; from 2 to 1024 the output is the same
 
     def preflight(self) -> str:
         from importlib.metadata import version
@@ -47,9 +50,11 @@ class Signalsmith:
         return resample(stretched, sample_rate * ratio, sample_rate, out_frames=out_frames)
 
 
-def _library():
+def _library() -> Any:
     try:
         from python_stretch.Signalsmith import Stretch
     except ImportError as error:
-        raise UserError(f"the engine signalsmith needs python-stretch ({error}); install it with: {_INSTALL}") from None
+        raise UserError(
+            f"the engine signalsmith needs python-stretch ({error}); install it with: {install_line('pipe')}"
+        ) from None
     return Stretch

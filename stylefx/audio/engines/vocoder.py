@@ -7,9 +7,10 @@ before, advanced by what the input's phases advance in one synthesis hop: two an
 
 Attacks: a phase vocoder smears an attack over the frames that see it, because each puts it elsewhere. Here attacks are
 found first, and the bins whose power rises there are copied, in all frames that see the attack coming and in those
-shortly after, from an analysis whose distance to the attack is the frame's own: unscaled time around the attack, so all
+after, from an analysis whose distance to the attack is the frame's own: unscaled time around the attack, so all
 frames put it in the same place with the phases of the input, while the other bins go on (A. Roebel 2003 for resetting
-only the bins of an attack).
+only the bins of an attack). When stretching, scaled time would then go back to where the analysis still sees the attack
+and play it a second time: the analysis waits where it no longer does until scaled time comes by.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ from stylefx.audio.resampling import resample
 
 WINDOW_S = 0.096
 OVERLAP = 3  # hann squared adds up to a constant from three on; more was not nearer to the truth
-HELD_AFTER = 0.25  # of the window: how long after an attack its bins stay in unscaled time when stretching
+HELD_AFTER = (
+    0.45  # of the window: how long after an attack its bins stay in unscaled time; a window that far off sees -64 dB of it
+)
 RISE = 4.0  # of a bin's power at an attack, from which it belongs to it
 _CHUNK_FRAMES = 32
 
 
 class Vocoder:
     name = "vocoder"
+    working_peak = 1.0
 
     def preflight(self) -> str:
         return "vocoder (built in)"
@@ -55,8 +59,8 @@ def scale_time(audio: np.ndarray, sample_rate: float, factor: float, out_frames:
     synthesis = window * np.float32(1.0 / (0.375 * OVERLAP))  # hann**2 adds up to 0.375 x overlap
     first = -((OVERLAP - 1) // 2)  # the first frame that reaches the output
     centres = np.arange(first, math.ceil((out_frames + size // 2) / hop)) * hop
-    places = np.rint(centres / factor).astype(np.int64)
     attacks = _Attacks(audio, sample_rate, factor, centres, window)
+    places = attacks.places
 
     out = np.zeros((audio.shape[0], out_frames), np.float32)
     last = _pairs(_spectra(audio, places[:1], window))[0].copy()
@@ -73,18 +77,20 @@ def scale_time(audio: np.ndarray, sample_rate: float, factor: float, out_frames:
 
 
 class _Attacks:
-    """Which frames see an attack, which of its bins they take from unscaled time, and those spectra.
+    """Which frames see an attack, which of its bins they take from unscaled time, those spectra, and where all frames analyse.
 
-    ``which``: int64 (frames,), the attack of each frame, -1 for none; ``flags``: bool (attacks, bins).
+    ``which``: int64 (frames,), the attack of each frame, -1 for none; ``flags``: bool (attacks, bins); ``places``: int64
+    (frames,), the input's sample on which each frame's analysis is centred.
     """
 
     def __init__(self, audio: np.ndarray, sample_rate: float, factor: float, centres: np.ndarray, window: np.ndarray):
         self._audio, self._window = audio, window
         size = len(window)
         onsets = find_onsets(audio, sample_rate)
+        self.places = np.rint(centres / factor).astype(np.int64)
         self.which = np.full(len(centres), -1, np.int64)
         self.flags = np.zeros((len(onsets), size // 2 + 1), np.bool_)
-        self._places = np.zeros(len(centres), np.int64)
+        self._unscaled = np.zeros(len(centres), np.int64)
         if len(onsets) == 0:
             return
         after, before = _spectra(audio, onsets + round(0.3 * size), window), _spectra(audio, onsets - size // 2, window)
@@ -92,16 +98,18 @@ class _Attacks:
         targets = onsets * factor
         nearest = np.searchsorted(0.5 * (targets[1:] + targets[:-1]), centres)
         distance = centres - targets[nearest]
-        coming = 0.5 * max(1.0, factor)  # ahead of this no analysis sees the attack, stretched or not
-        held = 0.5 * factor if factor < 1.0 else HELD_AFTER  # shortened, the attack would come too early until it is out of sight
-        seen = (distance > -coming * size) & (distance <= held * size)
+        coming = 0.5 * max(1.0, factor) * size  # ahead of this no analysis sees the attack, stretched or not
+        held = HELD_AFTER * min(1.0, factor) * size  # shortened, scaled time is out of its sight the sooner
+        seen = (distance > -coming) & (distance <= held)
         self.which[seen] = nearest[seen]
-        self._places = np.rint(distance + onsets[nearest]).astype(np.int64)
+        self._unscaled = np.rint(distance + onsets[nearest]).astype(np.int64)
+        waiting = (distance > held) & (distance < held * factor)
+        self.places[waiting] = onsets[nearest[waiting]] + round(held)
 
     def spectra(self, chunk: slice) -> np.ndarray:
         """The unscaled spectra of the chunk's frames that see an attack, in order, complex64 (n, channels, bins)."""
         seen = self.which[chunk] >= 0
-        return _spectra(self._audio, self._places[chunk][seen], self._window)
+        return _spectra(self._audio, self._unscaled[chunk][seen], self._window)
 
 
 def _spectra(audio: np.ndarray, centres: np.ndarray, window: np.ndarray) -> np.ndarray:

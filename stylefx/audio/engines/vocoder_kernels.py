@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from stylefx.effects.jit import kernel
+from stylefx.effects.kernels.jit import kernel
 
 
 @kernel
@@ -63,30 +63,62 @@ def propagate(now, earlier, last, which, flags, attacks):
     in turn. Around every spectral peak the bins turn together, by the turn that takes ``earlier`` to the synthesis frame
     before: a unit complex number, the same for all channels, so that the phases within a peak and between channels stay
     (identity phase locking). Where which[i] >= 0, the bins of that row of ``flags`` are taken from the next of
-    ``attacks`` instead, unturned.
+    ``attacks`` instead, unturned. A constant offset, a peak in bin 0, has no phase to turn: it is kept aside.
     """
-    frames, channels, bins = now.shape[0], now.shape[1], now.shape[2] // 2
+    frames, bins = now.shape[0], now.shape[2] // 2
     power = np.zeros(bins + 4, np.float32)
     peaks = np.zeros(bins, np.int64)
     turns = np.zeros(2 * bins, np.float32)
     turns[::2] = 1.0
-    taken = 0
+    attack = 0
     for i in range(frames):
         _powers(now[i], power)
+        offset = power[2] > power[3] and power[2] > power[4]
+        if offset:
+            _shift_means(now[i], 0.5)
+            _shift_means(earlier[i], 0.5)
+            _shift_means(last, 0.5)
+            _powers(now[i], power)
+            power[2], turns[0], turns[1] = 0.0, 1.0, 0.0
         count = _find_peaks(power, bins, peaks)
-        _find_turns(last, earlier[i], peaks, count, turns)
-        for c in range(channels):
-            x, y = now[i, c], last[c]
-            for b in range(bins):
-                y[2 * b] = x[2 * b] * turns[2 * b] - x[2 * b + 1] * turns[2 * b + 1]
-                y[2 * b + 1] = x[2 * b] * turns[2 * b + 1] + x[2 * b + 1] * turns[2 * b]
-            if which[i] >= 0:
-                row, source = flags[which[i]], attacks[taken, c]
-                for b in range(bins):
-                    if row[b]:
-                        y[2 * b], y[2 * b + 1] = source[2 * b], source[2 * b + 1]
-            x[:] = y
-        taken += which[i] >= 0
+        _find_turns(last, earlier[i], peaks, count, int(offset), turns)
+        _turn(now[i], turns, last)
+        if which[i] >= 0:
+            if offset:
+                _shift_means(attacks[attack], 0.5)
+            _copy_bins(attacks[attack], flags[which[i]], last)
+            attack += 1
+        if offset:
+            _shift_means(last, -0.5)
+        now[i] = last
+
+
+@kernel
+def _shift_means(spectra, share):
+    """Add that share of bin 0 to bin 1: 0.5 removes the -1/2 of a constant that a Hann window leaves there, -0.5 puts it back."""
+    for c in range(spectra.shape[0]):
+        spectra[c, 2] += np.float32(share) * spectra[c, 0]
+        spectra[c, 3] += np.float32(share) * spectra[c, 1]
+
+
+@kernel
+def _turn(spectra, turns, out):
+    """Complex products of (channels, bins) with (bins,)."""
+    for c in range(spectra.shape[0]):
+        x, y = spectra[c], out[c]
+        for b in range(len(turns) // 2):
+            y[2 * b] = x[2 * b] * turns[2 * b] - x[2 * b + 1] * turns[2 * b + 1]
+            y[2 * b + 1] = x[2 * b] * turns[2 * b + 1] + x[2 * b + 1] * turns[2 * b]
+
+
+@kernel
+def _copy_bins(spectra, flags, out):
+    """The flagged bins of (channels, bins)."""
+    for c in range(spectra.shape[0]):
+        x, y = spectra[c], out[c]
+        for b in range(len(flags)):
+            if flags[b]:
+                y[2 * b], y[2 * b + 1] = x[2 * b], x[2 * b + 1]
 
 
 @kernel
@@ -117,10 +149,10 @@ def _find_peaks(power, bins, peaks):
 
 
 @kernel
-def _find_turns(last, earlier, peaks, count, turns):
-    """One turn for the bins around each peak, up to the middle between peaks; silence (no peak) keeps the turns it had."""
+def _find_turns(last, earlier, peaks, count, low, turns):
+    """One turn for the bins around each peak, from bin ``low`` on, up to the middle between peaks; silence (no peak) keeps
+    the turns it had."""
     channels, bins = last.shape[0], last.shape[1] // 2
-    low = 0
     for k in range(count):
         peak = peaks[k]
         high = bins if k + 1 == count else (peak + peaks[k + 1]) // 2 + 1

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.fft
 
 from stylefx.audio.engines.vocoder_kernels import gather
-from stylefx.effects.jit import kernel
+from stylefx.effects.kernels.jit import kernel
 
 WINDOW_S = 256 / 24000
 HOP_S = 128 / 24000

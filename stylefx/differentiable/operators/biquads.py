@@ -7,6 +7,8 @@ Forms: "compiled" (CPU), "triton" (CUDA), "scan" (plain torch, any device).
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -42,7 +44,7 @@ def _biquads(audio: Tensor, coefficients: Tensor, form: str) -> tuple[Tensor, Te
 def _(audio: Tensor, coefficients: Tensor, form: str) -> tuple[Tensor, Tensor]:
     if form == "compiled":
         rows, sections = audio.shape[0] * audio.shape[1], coefficients.shape[1]
-        shape: tuple = (rows, blocks(audio.shape[2]), sections + 1, 2)
+        shape: tuple[Any, ...] = (rows, blocks(audio.shape[2]), sections + 1, 2)
     else:
         shape = (0,)
     return torch.empty_like(audio), audio.new_empty(shape, dtype=coefficients.dtype)
@@ -78,13 +80,13 @@ def _(audio: Tensor, coefficients: Tensor, checkpoints: Tensor, upstream: Tensor
     return torch.empty_like(audio), torch.empty_like(coefficients)
 
 
-def _save(ctx, inputs, output) -> None:
+def _save(ctx: Any, inputs: Any, output: Any) -> None:
     audio, coefficients, ctx.form = inputs
     ctx.save_for_backward(audio, coefficients, output[1])
     ctx.set_materialize_grads(False)
 
 
-def _backward(ctx, upstream: Tensor | None, _checkpoints: Tensor | None):
+def _backward(ctx: Any, upstream: Tensor | None, _checkpoints: Tensor | None) -> tuple[Any, ...]:
     audio, coefficients, checkpoints = ctx.saved_tensors
     if upstream is None:
         return None, None, None
@@ -107,9 +109,9 @@ def _poles_alone(coefficients: Tensor) -> Tensor:
 
 def _section(x: Tensor, coefficients: Tensor, form: str) -> Tensor:
     if form == "triton":
-        from stylefx.differentiable.operators import triton_kernels
+        from stylefx.differentiable.operators.gpu import recursions
 
-        return triton_kernels.section(x, coefficients)
+        return recursions.section(x, coefficients)
     return scans.section(x, coefficients)
 
 

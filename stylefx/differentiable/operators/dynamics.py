@@ -10,6 +10,7 @@ The steps are there one by one too, for effects with another side chain: ``peaks
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from stylefx.differentiable.operators.forms import default_form
 
 DB_PER_NEPER = 20.0 / math.log(10.0)
 FLOOR = loops.FLOOR
+NEUTRAL = 1e-9  # dB per dB and dB; the least slope and limit that laws are evaluated at
 
 
 def smoothing(time_ms: Tensor, sample_rate: float) -> Tensor:
@@ -32,14 +34,27 @@ def smoothing(time_ms: Tensor, sample_rate: float) -> Tensor:
 def dynamics(audio: Tensor, law: Tensor, sign: float, form: str | None = None) -> Tensor:
     """Audio through the dynamics; gradients to audio and law. ``form`` overrides the device's own."""
     form = form or default_form(audio)
-    law = law.to(scans.state_dtype(audio.device)).contiguous()
-    if form == "compiled":
-        return _dynamics(audio.contiguous(), law, sign)[0]
-    threshold, slope, knee, limit, rise, fall, makeup = law.unbind(-1)
+    threshold, slope, knee, limit, rise, fall, makeup = law.to(scans.state_dtype(audio.device)).unbind(-1)
+    slope, limit = off_neutral(slope, limit)
+    if form != "scan":
+        law = torch.stack([threshold, slope, knee, limit, rise, fall, makeup], -1)
+        return _dynamics(audio.contiguous(), law, sign, form)[0]
     reduction = curve(peaks(audio), threshold, slope, knee, limit, sign)
     smooth = smooth_reduction(reduction, rise, fall, sign, form)
     gain = torch.exp((makeup[:, None] - smooth) / DB_PER_NEPER)
     return audio * gain.to(audio.dtype).unsqueeze(1)
+
+
+def off_neutral(slope: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """Slope and limit as the laws are evaluated: no less than 1e-9, with the gradients of their own.
+
+    At a slope or limit of exactly 0 the reduction is 0 throughout, every sample a tie, and which branch the smoother would
+    take for the least reduction unknown: it is seen a hair off (the output moves by less than 1e-6 dB), as the one-sided
+    derivative asks. Where both are 0 neither alone changes anything.
+    """
+    off = (slope <= 0.0) & (limit <= 0.0)
+    a, b = (torch.where(off, v.detach(), v) + (NEUTRAL - v).clamp(min=0.0).detach() for v in (slope, limit))
+    return a, b
 
 
 def peaks(audio: Tensor) -> Tensor:
@@ -66,22 +81,36 @@ def smooth_reduction(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float,
 
 
 @torch.library.custom_op("stylefx::dynamics", mutates_args=())
-def _dynamics(audio: Tensor, law: Tensor, sign: float) -> tuple[Tensor, Tensor]:
-    """Output and the smoother's state at the start of every block."""
+def _dynamics(audio: Tensor, law: Tensor, sign: float, form: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Output and what the adjoint starts from: the smoother's state at the start of every block (compiled), or the reduction
+    and its smoothed course (Triton)."""
+    if form == "triton":
+        from stylefx.differentiable.operators.gpu import dynamics as kernels
+
+        return kernels.dynamics(audio, law, sign)
     out = torch.empty_like(audio)
     checkpoints = law.new_empty((audio.shape[0], blocks(audio.shape[2])))
     a, w, o, c = (t.detach().numpy() for t in (audio, law, out, checkpoints))
     for_rows(loops.dynamics_items, audio.shape[0], a, w, sign, o, c)
-    return out, checkpoints
+    return out, checkpoints, law.new_empty(0)
 
 
 @_dynamics.register_fake
-def _(audio: Tensor, law: Tensor, sign: float) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(audio), law.new_empty((audio.shape[0], blocks(audio.shape[2])))
+def _(audio: Tensor, law: Tensor, sign: float, form: str) -> tuple[Tensor, Tensor, Tensor]:
+    items, _, samples = audio.shape
+    if form == "triton":
+        return torch.empty_like(audio), law.new_empty((items, samples)), law.new_empty((items, samples))
+    return torch.empty_like(audio), law.new_empty((items, blocks(samples))), law.new_empty(0)
 
 
 @torch.library.custom_op("stylefx::dynamics_adjoint", mutates_args=())
-def _dynamics_adjoint(audio: Tensor, law: Tensor, checkpoints: Tensor, upstream: Tensor, sign: float) -> tuple[Tensor, Tensor]:
+def _dynamics_adjoint(
+    audio: Tensor, law: Tensor, checkpoints: Tensor, smooth: Tensor, upstream: Tensor, sign: float, form: str
+) -> tuple[Tensor, Tensor]:
+    if form == "triton":
+        from stylefx.differentiable.operators.gpu import dynamics as kernels
+
+        return kernels.dynamics_adjoint(audio, law, checkpoints, smooth, upstream, sign)
     d_audio, d_law = torch.empty_like(audio), torch.zeros_like(law)
     a, w, c, u, da, dw = (t.detach().numpy() for t in (audio, law, checkpoints, upstream, d_audio, d_law))
     for_rows(loops.dynamics_adjoint_items, audio.shape[0], a, w, sign, c, u, da, dw)
@@ -89,21 +118,23 @@ def _dynamics_adjoint(audio: Tensor, law: Tensor, checkpoints: Tensor, upstream:
 
 
 @_dynamics_adjoint.register_fake
-def _(audio: Tensor, law: Tensor, checkpoints: Tensor, upstream: Tensor, sign: float) -> tuple[Tensor, Tensor]:
+def _(
+    audio: Tensor, law: Tensor, checkpoints: Tensor, smooth: Tensor, upstream: Tensor, sign: float, form: str
+) -> tuple[Tensor, Tensor]:
     return torch.empty_like(audio), torch.empty_like(law)
 
 
-def _save(ctx, inputs, output) -> None:
-    audio, law, ctx.sign = inputs
-    ctx.save_for_backward(audio, law, output[1])
+def _save(ctx: Any, inputs: Any, output: Any) -> None:
+    audio, law, ctx.sign, ctx.form = inputs
+    ctx.save_for_backward(audio, law, *output[1:])
     ctx.set_materialize_grads(False)
 
 
-def _backward(ctx, upstream: Tensor | None, _checkpoints: Tensor | None):
-    audio, law, checkpoints = ctx.saved_tensors
+def _backward(ctx: Any, upstream: Tensor | None, *_saved: Tensor | None) -> tuple[Any, ...]:
     if upstream is None:
-        return None, None, None
-    return (*_dynamics_adjoint(audio, law, checkpoints, upstream.to(audio.dtype).contiguous(), ctx.sign), None)
+        return None, None, None, None
+    upstream = upstream.to(ctx.saved_tensors[0].dtype).contiguous()
+    return (*_dynamics_adjoint(*ctx.saved_tensors, upstream, ctx.sign, ctx.form), None, None)
 
 
 _dynamics.register_autograd(_backward, setup_context=_save)
@@ -114,9 +145,9 @@ def _smoother(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: 
     if form == "compiled":
         return _smoothed_by_loops(reduction, rise, fall)
     if form == "triton":
-        from stylefx.differentiable.operators import triton_kernels
+        from stylefx.differentiable.operators.gpu import recursions
 
-        return triton_kernels.branching_smoother(reduction, rise, fall)
+        return recursions.branching_smoother(reduction, rise, fall)
     smooth, unfinished = scans.branching_smoother(reduction, rise[:, None], fall[:, None], scans.POLICY_CAP)
     return _finished(smooth, unfinished, reduction, rise, fall)
 
@@ -154,9 +185,9 @@ def _smoother_adjoint(
         for_rows(loops.smooth_adjoint_items, len(reduction), sign, *(t.detach().numpy() for t in tensors))
         return gradients
     if form == "triton":
-        from stylefx.differentiable.operators import triton_kernels
+        from stylefx.differentiable.operators.gpu import recursions
 
-        return triton_kernels.smoother_adjoint(reduction, rise, fall, smooth, upstream, sign < 0.0)
+        return recursions.smoother_adjoint(reduction, rise, fall, smooth, upstream, sign < 0.0)
     difference = reduction - pad(smooth[..., :-1], (1, 0))
     # A tie counts as release: falling for a compressor, rising for an expander.
     rising = difference >= 0.0 if sign < 0.0 else difference > 0.0
@@ -168,17 +199,19 @@ def _smoother_adjoint(
 
 
 @_smoother_adjoint.register_fake
-def _(reduction, rise, fall, smooth, upstream, sign: float, form: str) -> tuple[Tensor, Tensor, Tensor]:
+def _(
+    reduction: Tensor, rise: Tensor, fall: Tensor, smooth: Tensor, upstream: Tensor, sign: float, form: str
+) -> tuple[Tensor, Tensor, Tensor]:
     return torch.empty_like(reduction), torch.empty_like(rise), torch.empty_like(fall)
 
 
-def _save_smoother(ctx, inputs, output) -> None:
+def _save_smoother(ctx: Any, inputs: Any, output: Any) -> None:
     reduction, rise, fall, ctx.sign, ctx.form = inputs
     ctx.save_for_backward(reduction, rise, fall, output)
     ctx.set_materialize_grads(False)
 
 
-def _smoother_backward(ctx, upstream: Tensor | None):
+def _smoother_backward(ctx: Any, upstream: Tensor | None) -> tuple[Any, ...]:
     if upstream is None:
         return None, None, None, None, None
     return (*_smoother_adjoint(*ctx.saved_tensors, upstream.contiguous(), ctx.sign, ctx.form), None, None)

@@ -11,7 +11,7 @@ from torch import Tensor
 from stylefx.differentiable.operators.biquads import biquads
 from stylefx.differentiable.operators.frequency import TIME_CONSTANTS, fft_length, filter_spectrum
 from stylefx.differentiable.operators.sections import digital_coefficients, slowest_time_constant
-from stylefx.effects.biquad import clamp_cutoff, prototype
+from stylefx.effects.kernels.biquad import CLAMP, is_beyond, warped_sections
 
 MAX_PADDING = 1 << 17  # samples of zeros beyond which the recursion is the better choice, unless the audio is longer
 
@@ -47,12 +47,21 @@ def worst_padding(bands: Iterable[tuple[str, float, float, float]], sample_rate:
     """``padding`` of the slowest of the bands (kind, gain in dB, cutoff in Hz, q); in plain numbers, constants to a tracer."""
     slowest = 0.0
     for kind, gain_db, cutoff_hz, q in bands:
-        k = math.tan(math.pi * clamp_cutoff(cutoff_hz, sample_rate) / sample_rate)
-        d2, d1, d0 = (c * p for c, p in zip(prototype(kind, gain_db, q)[1], (1.0, k, k * k)))
-        inside = d1 * d1 - 4.0 * d0 * d2
-        if inside < 0.0:
-            log_radius = 0.5 * math.log1p(-2.0 * d1 / (d0 + d1 + d2))
-        else:
-            log_radius = math.log1p(-(2.0 * min(d0, d2) + 4.0 * d0 * d2 / (d1 + math.sqrt(inside))) / (d0 + d1 + d2))
-        slowest = max(slowest, -1.0 / log_radius)
+        # Beyond 0.9 Nyquist the lowest cutoff rings longest.
+        cutoffs = {cutoff_hz, 1.0001 * CLAMP * 0.5 * sample_rate} if is_beyond(cutoff_hz, sample_rate) else {cutoff_hz}
+        for section in (s for f in cutoffs for s in warped_sections(kind, f, q, sample_rate, gain_db)):
+            slowest = max(slowest, _time_constant(*section[3:]))
     return int(TIME_CONSTANTS * slowest) + 1
+
+
+# What torch.compiler.assume_constant_result does (of plain numbers: a graph need not trace how it is found), without the three
+# seconds of importing the compiler, which most programs never call.
+worst_padding._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def _time_constant(d0: float, d1: float, d2: float) -> float:
+    """Of the poles of one warped section, in samples."""
+    inside = d1 * d1 - 4.0 * d0 * d2
+    if inside < 0.0:
+        return -2.0 / math.log1p(-2.0 * d1 / (d0 + d1 + d2))
+    return -1.0 / math.log1p(-(2.0 * min(d0, d2) + 4.0 * d0 * d2 / (d1 + math.sqrt(inside))) / (d0 + d1 + d2))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -56,10 +57,10 @@ def filter_spectrum(audio: Tensor, sections: Tensor, length: int) -> Tensor:
 def _filter_spectrum(audio: Tensor, sections: Tensor, length: int) -> Tensor:
     spectrum = torch.fft.rfft(audio, length)
     if forms.uses_triton(audio):
-        from stylefx.differentiable.operators import triton_spectra
+        from stylefx.differentiable.operators.gpu import spectra
 
-        angles = _half_angles(length, audio.dtype, audio.device)
-        triton_spectra.apply_response(spectrum, sections.to(audio.dtype), *angles)
+        cosine, sine = forms.constants(*_half_angles(length, audio.dtype, audio.device))
+        spectra.apply_response(spectrum, sections.to(audio.dtype), cosine, sine)
         return torch.fft.irfft(spectrum, length)[..., : audio.shape[-1]].contiguous()
     for band, _, _, values in _bands(sections.to(audio.dtype), length):
         for numerator, denominator in values:
@@ -76,10 +77,10 @@ def _(audio: Tensor, sections: Tensor, length: int) -> Tensor:
 def _filter_spectrum_adjoint(audio: Tensor, sections: Tensor, upstream: Tensor, length: int) -> tuple[Tensor, Tensor]:
     spectrum, gradient = torch.fft.rfft(audio, length), torch.fft.rfft(upstream, length)
     if forms.uses_triton(audio):
-        from stylefx.differentiable.operators import triton_spectra
+        from stylefx.differentiable.operators.gpu import spectra
 
-        angles = _half_angles(length, audio.dtype, audio.device)
-        d_sections = triton_spectra.response_adjoint(spectrum, gradient, sections.to(audio.dtype), *angles, length)
+        cosine, sine = forms.constants(*_half_angles(length, audio.dtype, audio.device))
+        d_sections = spectra.response_adjoint(spectrum, gradient, sections.to(audio.dtype), cosine, sine, length)
         return torch.fft.irfft(gradient, length)[..., : audio.shape[-1]].contiguous(), d_sections.to(sections.dtype)
     d_sections = torch.zeros_like(sections)
     for band, cosine, sine, values in _bands(sections.to(audio.dtype), length):
@@ -89,7 +90,7 @@ def _filter_spectrum_adjoint(audio: Tensor, sections: Tensor, upstream: Tensor, 
         if band.stop == length // 2 + 1:
             product[:, -1] *= 0.5
         ratios = [numerator / denominator for numerator, denominator in values]
-        total = _product(ratios)
+        total = cast("Tensor", _product(ratios))
         for s, (_, denominator) in enumerate(values):
             weighted = product / denominator
             # A numerator may be zero (a notch), so the other sections' product, not total / ratio.
@@ -104,12 +105,12 @@ def _(audio: Tensor, sections: Tensor, upstream: Tensor, length: int) -> tuple[T
     return torch.empty_like(audio), torch.empty_like(sections)
 
 
-def _save(ctx, inputs, output) -> None:
+def _save(ctx: Any, inputs: Any, output: Any) -> None:
     audio, sections, ctx.length = inputs
     ctx.save_for_backward(audio, sections)
 
 
-def _backward(ctx, upstream: Tensor):
+def _backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
     audio, sections = ctx.saved_tensors
     return (*_filter_spectrum_adjoint(audio, sections, upstream.to(audio.dtype).contiguous(), ctx.length), None)
 
@@ -128,7 +129,7 @@ def _bands(sections: Tensor, length: int) -> Iterator[tuple[slice, Tensor, Tenso
         for section in sections.unbind(1):
             n0, n1, n2, d0, d1, d2 = section[:, :, None].unbind(1)
             parts = ((n0 * c * c - n2 * s * s, n1 * s * c), (d0 * c * c - d2 * s * s, d1 * s * c))
-            values.append(tuple(torch.complex(real, imaginary) for real, imaginary in parts))
+            values.append((torch.complex(*parts[0]), torch.complex(*parts[1])))
         yield band, c, s, values
 
 

@@ -7,6 +7,7 @@ is the finished gradient, as large as the audio. Frames as in ``torch.stft`` (ce
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,23 +50,26 @@ def _spectral_distance(
             for side in range(sides):
                 _add_overlapped(gradients[side][rows], torch.fft.irfft(spectra[side], size, norm="forward"), window)
     distance = distance.view(items, channels).sum(1).to(output.dtype)
-    return distance, *(g.view_as(output) if side < sides else g for side, g in enumerate(gradients))
+    of_output, of_target = (g.view_as(output) if side < sides else g for side, g in enumerate(gradients))
+    return distance, of_output, of_target
 
 
 @_spectral_distance.register_fake
-def _(output, target, windows, linear: float, logarithmic: float, sides: int) -> tuple[Tensor, Tensor, Tensor]:
-    gradients = [torch.empty_like(output) if side < sides else output.new_empty(0) for side in range(2)]
-    return output.new_empty(output.shape[0]), *gradients
+def _(
+    output: Tensor, target: Tensor, windows: list[Tensor], linear: float, logarithmic: float, sides: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    of_output, of_target = (torch.empty_like(output) if side < sides else output.new_empty(0) for side in range(2))
+    return output.new_empty(output.shape[0]), of_output, of_target
 
 
-def _save(ctx, inputs, output) -> None:
+def _save(ctx: Any, inputs: Any, output: Any) -> None:
     ctx.windows, ctx.sides = len(inputs[2]), inputs[-1]
     ctx.save_for_backward(*output[1 : 1 + ctx.sides])
     ctx.set_materialize_grads(False)
 
 
-def _backward(ctx, upstream: Tensor | None, *_: Tensor | None):
-    out: list = [None, None, [None] * ctx.windows, None, None, None]
+def _backward(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> tuple[Any, ...]:
+    out: list[Any] = [None, None, [None] * ctx.windows, None, None, None]
     if upstream is not None:
         for side, gradient in enumerate(ctx.saved_tensors):
             out[side] = gradient * upstream[:, None, None]
@@ -94,9 +98,9 @@ def _distances(x: Tensor, y: Tensor, linear: float, logarithmic: float, sides: i
         for_rows(distance_frames, len(sums), *real, linear, logarithmic, sides, sums.numpy())
         return sums.view(x.shape[:2]).sum(1)
     if forms.uses_triton(x):
-        from stylefx.differentiable.operators import triton_spectra
+        from stylefx.differentiable.operators.gpu import spectra
 
-        return triton_spectra.distances(x, y, linear, logarithmic, EPSILON, sides)
+        return spectra.distances(x, y, linear, logarithmic, EPSILON, sides)
     powers = [s.real.square() + s.imag.square() for s in (x, y)]
     magnitudes = [p.clamp(min=EPSILON).sqrt() for p in powers]
     difference = magnitudes[0] - magnitudes[1]

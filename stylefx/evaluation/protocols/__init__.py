@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
-from stylefx.evaluation.job import Job
+from stylefx.evaluation.job import EvaluationJob
 from stylefx.evaluation.report import Report
 
 PROTOCOLS = {
@@ -17,9 +17,10 @@ PROTOCOLS = {
     "p6": ("rates", "one model at 16, 24, 44.1, 48 and 96 kHz"),
     "p7": ("invariances", "input gain, polarity, reference = input"),
     "p8": ("speed", "real-time factor and memory"),
+    "p9": ("across", "transfer across content, judged as style and as balance"),
 }
 
 
-def protocol(name: str) -> Callable[[Job], Report]:
-    """The function that runs the protocol ``name`` ("p1".."p8")."""
+def protocol(name: str) -> Callable[[EvaluationJob], Report]:
+    """The function that runs the protocol ``name`` ("p1".."p9")."""
     return importlib.import_module(f"stylefx.evaluation.protocols.{PROTOCOLS[name][0]}").run

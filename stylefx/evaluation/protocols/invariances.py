@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from stylefx.evaluation.figure import COLOURS, drawing
-from stylefx.evaluation.job import Job
-from stylefx.evaluation.metrics import mr_stft
+from stylefx.audio.distance import mr_stft
+from stylefx.evaluation.job import EvaluationJob
 from stylefx.evaluation.pairs import Pair, batches
 from stylefx.evaluation.protocols.rates import curve_change_db
 from stylefx.evaluation.report import Report, Table
 from stylefx.evaluation.summary import summarise
+from stylefx.figures.style import COLOURS, drawing
 
 DEFAULT_ITEMS = 50
 GAINS_DB = (-12.0, -6.0, 6.0)
@@ -42,7 +43,7 @@ NOTE = "0 is ideal. Waveform: RMS of the difference over RMS of the output; MR-S
 MEASURES = {"mr_stft": "MR-STFT", "waveform": "waveform", "eq_db": "EQ curve dB"}
 
 
-def run(job: Job) -> Report:
+def run(job: EvaluationJob) -> Report:
     """Distances between the outputs before and after each change, beside the distance from input to target."""
     refs = job.some_refs(DEFAULT_ITEMS)
     items = [item for pairs in batches(job.corpus, refs, job.batch) for item in measure_changes(job, pairs)]
@@ -66,7 +67,7 @@ def run(job: Job) -> Report:
     )
 
 
-def measure_changes(job: Job, pairs: Sequence[Pair]) -> list[dict]:
+def measure_changes(job: EvaluationJob, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
     """One dict per pair: {"changes": {name: {measure: value}}, "input_to_target"}."""
     rate, chain = pairs[0].sample_rate, job.model.chain
 
@@ -87,7 +88,9 @@ def measure_changes(job: Job, pairs: Sequence[Pair]) -> list[dict]:
     return items
 
 
-def _write(job: Job, items: Sequence[dict], name: str, signals: Sequence, moved_db: Sequence[float]) -> None:
+def _write(
+    job: EvaluationJob, items: Sequence[dict[str, Any]], name: str, signals: Sequence[Any], moved_db: Sequence[float]
+) -> None:
     """Measure (expected, found) of each item and note it under the change's name."""
     distance, difference = job.map(lambda one: mr_stft(*one), signals), job.map(lambda one: waveform_change(*one), signals)
     for item, *values in zip(items, distance, difference, moved_db, strict=True):
@@ -100,7 +103,7 @@ def waveform_change(expected: np.ndarray, found: np.ndarray) -> float:
     return float(np.sqrt(np.square(found - expected, dtype=np.float64).mean() / power)) if power > 0 else float("nan")
 
 
-def _draw(path: Path, titles: dict[str, str], results: dict, scale: float) -> None:
+def _draw(path: Path, titles: dict[str, str], results: dict[str, Any], scale: float) -> None:
     with drawing(path, 8.5, 4.2) as figure:
         axis = figure.subplots()
         names = list(titles)[::-1]

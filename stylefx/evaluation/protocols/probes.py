@@ -8,25 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from stylefx.corpus.reader import SampleRef
 from stylefx.errors import UserError
 from stylefx.evaluation.content import STYLES, apply_style, content_name, dry_half, style_steps
-from stylefx.evaluation.figure import drawing, heat_map
-from stylefx.evaluation.job import Job
+from stylefx.evaluation.job import EvaluationJob
+from stylefx.evaluation.metrics.probes import Probe, band_levels_db, fit_with_held_out_groups
 from stylefx.evaluation.pairs import choose, processed_half
-from stylefx.evaluation.probes import Probe, band_levels_db, fit_with_held_out_groups
 from stylefx.evaluation.report import Report, Table
 from stylefx.evaluation.summary import summarise
+from stylefx.figures.style import drawing, heat_map
 
 NAMES = tuple(STYLES)
 TRAINING_CONTENTS, TEST_CONTENTS = 60, 40
 FEATURES = {"embedding": "model's embedding", "bands": "24 band levels (no model)"}
 
 
-def run(job: Job) -> Report:
+def run(job: EvaluationJob) -> Report:
     """Accuracy per kind of features, the embedding's confusions."""
     test = job.some_refs(TEST_CONTENTS)
     train = choose(job.corpus.samples("train"), min(TRAINING_CONTENTS, job.training_items))
@@ -64,9 +65,10 @@ def run(job: Job) -> Report:
     )
 
 
-def _features(job: Job, refs: Sequence[SampleRef]) -> dict[str, np.ndarray]:
+def _features(job: EvaluationJob, refs: Sequence[SampleRef]) -> dict[str, np.ndarray]:
     """Features of every content in every style: contents vary slowest. (contents x styles, numbers) each."""
-    rate, rows = job.corpus.sample_rate, {kind: [] for kind in FEATURES}
+    rate = job.corpus.sample_rate
+    rows: dict[str, list[Any]] = {kind: [] for kind in FEATURES}
     for ref in refs:
         content = dry_half(job.corpus, ref, processed_half(ref.key))
         styled = job.map(lambda n: apply_style(content, style_steps(n, job.seed, ref.key), rate), NAMES)  # noqa: B023

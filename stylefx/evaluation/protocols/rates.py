@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from stylefx.audio.distance import mr_stft
 from stylefx.audio.resampling import resample
-from stylefx.evaluation.curves import erb_grid, response_db, with_configs
-from stylefx.evaluation.figure import COLOURS, drawing
-from stylefx.evaluation.job import Job
-from stylefx.evaluation.metrics import mr_stft
+from stylefx.effects.chain import EffectChain
+from stylefx.effects.curves import erb_grid, response_db, with_configs
+from stylefx.evaluation.harm import harm_in_share
+from stylefx.evaluation.job import EvaluationJob
 from stylefx.evaluation.pairs import Pair, batches
 from stylefx.evaluation.report import Report, Table
 from stylefx.evaluation.summary import summarise, summarise_ratio
+from stylefx.figures.style import COLOURS, drawing
 
 RATES_HZ = (16000, 24000, 44100, 48000, 96000)
 DEFAULT_ITEMS = 24
@@ -31,12 +34,12 @@ LISTENING = {"model": "hears at its own rate", "native": "hears at the audio's r
 COLUMNS = {"model": "own rate", "native": "audio's rate"}
 
 
-def run(job: Job) -> Report:
+def run(job: EvaluationJob) -> Report:
     """Share of the distance left at each rate, and how far the predicted equaliser moves from that at the corpus' rate."""
     refs, rate = job.some_refs(DEFAULT_ITEMS), job.corpus.sample_rate
     items = []
     for pairs in batches(job.corpus, refs, job.batch):
-        found = [{"key": p.key, "group": p.group, "rates": {}} for p in pairs]
+        found: list[dict[str, Any]] = [{"key": p.key, "group": p.group, "rates": {}} for p in pairs]
         at_home = {way: _listen(job, pairs, rate, way == "native") for way in LISTENING}
         for to_rate in RATES_HZ:
             moved = job.map(lambda pair: at_rate(pair, to_rate), pairs)  # noqa: B023
@@ -53,7 +56,7 @@ def run(job: Job) -> Report:
     rows = [[f"{r / 1000:g} kHz", *(s.text() for way in LISTENING for s in results[r][way].values())] for r in RATES_HZ]
     columns = ["rate"]
     for title in COLUMNS.values():
-        columns += [f"share left, {title}", f"EQ moved dB, {title}"]
+        columns += [f"share left, {title}", f"harm, {title}", f"EQ moved dB, {title}"]
     return Report(
         protocol="p6",
         title="One model at five sample rates",
@@ -68,15 +71,17 @@ def run(job: Job) -> Report:
 
 def at_rate(pair: Pair, rate: int) -> Pair:
     """The pair resampled."""
-    moved = {side: resample(getattr(pair, side), pair.sample_rate, rate) for side in ("input", "reference", "target")}
+    moved: dict[str, Any] = {
+        side: resample(getattr(pair, side), pair.sample_rate, rate) for side in ("input", "reference", "target")
+    }
     return replace(pair, sample_rate=rate, **moved)
 
 
-def _listen(job: Job, pairs: Sequence[Pair], rate: int, native: bool) -> np.ndarray:
+def _listen(job: EvaluationJob, pairs: Sequence[Pair], rate: int, native: bool) -> np.ndarray:
     return job.model.predict([p.input for p in pairs], [p.reference for p in pairs], rate, native=native)
 
 
-def curve_change_db(chain, one: np.ndarray, other: np.ndarray, rate: float) -> float:
+def curve_change_db(chain: EffectChain, one: np.ndarray, other: np.ndarray, rate: float) -> float:
     """RMS difference of the equalisers of two control vectors up to a constant, from 40 Hz to 0.9 of the lower Nyquist, dB."""
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         return float("nan")
@@ -87,18 +92,21 @@ def curve_change_db(chain, one: np.ndarray, other: np.ndarray, rate: float) -> f
     return float(np.sqrt(np.mean(np.square(difference - difference.mean()))))
 
 
-def _results(items: Sequence[dict], seed: int) -> dict:
-    groups, out = [item["group"] for item in items], {}
+def _results(items: Sequence[dict[str, Any]], seed: int) -> dict[int, Any]:
+    groups = [item["group"] for item in items]
+    out: dict[int, Any] = {}
     for rate in RATES_HZ:
         out[rate] = {}
         for way in LISTENING:
             found = [item["rates"][rate][way] for item in items]
             share = summarise_ratio([f["after"] for f in found], [f["before"] for f in found], groups, seed)
-            out[rate][way] = {"share_left": share, "eq_change_db": summarise([f["eq_change_db"] for f in found], groups, seed)}
+            harm = harm_in_share([f["before"] for f in found], [f["after"] for f in found], groups, seed)
+            moved = summarise([f["eq_change_db"] for f in found], groups, seed)
+            out[rate][way] = {"share_left": share, "harm": harm, "eq_change_db": moved}
     return out
 
 
-def _draw(path: Path, results: dict) -> None:
+def _draw(path: Path, results: dict[int, Any]) -> None:
     with drawing(path, 11, 4.4) as figure:
         axes = figure.subplots(1, 2)
         place = np.arange(len(RATES_HZ))

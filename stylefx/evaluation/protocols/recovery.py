@@ -5,29 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from stylefx.effects.chain import EffectChain
+from stylefx.effects.curves import response_db, with_configs
 from stylefx.errors import UserError
-from stylefx.evaluation.curves import response_db, with_configs
-from stylefx.evaluation.figure import drawing, frequency_axis, palette
-from stylefx.evaluation.job import Job
+from stylefx.evaluation.job import EvaluationJob
+from stylefx.evaluation.metrics.parameters import ERRORS, eq_error_db, error_grid, functional_error
+from stylefx.evaluation.metrics.truth import known_settings, true_eq_db
 from stylefx.evaluation.pairs import batches
-from stylefx.evaluation.parameter_error import ERRORS, eq_error_db, error_grid, functional_error
 from stylefx.evaluation.report import Report, Table
-from stylefx.evaluation.summary import summarise
-from stylefx.evaluation.truth import known_settings, true_eq_db
+from stylefx.evaluation.summary import Summary, summarise
+from stylefx.figures.style import drawing, frequency_axis, palette
 
 HEADINGS = dict(zip(ERRORS, ("EQ curve dB", "static curve dB", "attack oct", "release oct"), strict=True))
 NEUTRAL = "neutral"
 
 
-def run(job: Job) -> Report:
+def run(job: EvaluationJob) -> Report:
     """Functional errors of every system that has settings, beside those of neutral settings."""
     chain, rate = job.model.chain, job.corpus.sample_rate
     systems = [s for s in job.systems if s.name not in ("input", "rule-based")]
     titles = {NEUTRAL: "neutral settings", **{s.name: s.title for s in systems}}
-    grid, items, curves = error_grid(rate), [], []
+    grid, items, curves = error_grid(rate), list[dict[str, Any]](), []
     by_key = {ref.key: ref for ref in job.refs}
     for pairs in batches(job.corpus, job.refs, job.batch):
         outcomes = {system.name: system(pairs) for system in systems}
@@ -70,7 +72,7 @@ def _missing() -> dict[str, float]:
     return dict.fromkeys(ERRORS, math.nan)
 
 
-def _summary(values: Sequence[float], error: str, groups: Sequence[str], seed: int):
+def _summary(values: Sequence[float], error: str, groups: Sequence[str], seed: int) -> Summary:
     """What the truth leaves undefined is no failure of a system: it is left out, not counted."""
     if error == "eq_db":
         return summarise(values, groups, seed)
@@ -78,7 +80,9 @@ def _summary(values: Sequence[float], error: str, groups: Sequence[str], seed: i
     return summarise([values[i] for i in known], [groups[i] for i in known], seed)
 
 
-def _errors(settings: Mapping, metadata: Mapping, chain, rate: float, grid: np.ndarray) -> tuple[dict, dict]:
+def _errors(
+    settings: Mapping[str, Any], metadata: Mapping[str, Any], chain: EffectChain, rate: float, grid: np.ndarray
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Errors per system, and the equaliser curves (true and predicted) for the picture."""
     truth = known_settings(metadata, chain)
     if truth is None and not (metadata.get("target") or metadata.get("input")):
@@ -97,7 +101,14 @@ def _errors(settings: Mapping, metadata: Mapping, chain, rate: float, grid: np.n
     return errors, curves
 
 
-def _draw(path: Path, curves: Sequence[dict], items: Sequence[dict], titles: Mapping, grid: np.ndarray, rate: float) -> None:
+def _draw(
+    path: Path,
+    curves: Sequence[dict[str, Any]],
+    items: Sequence[dict[str, Any]],
+    titles: Mapping[str, Any],
+    grid: np.ndarray,
+    rate: float,
+) -> None:
     """True and predicted equaliser curves of up to five items (from the best to the worst), and the spread of the errors."""
     order = np.argsort([item["errors"]["model"]["eq_db"] for item in items])
     chosen = [int(order[i]) for i in np.unique(np.linspace(0, len(order) - 1, 5).round().astype(int))]

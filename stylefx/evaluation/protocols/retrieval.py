@@ -6,8 +6,9 @@ there is one (the gallery): only the processing is shared.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,19 +16,24 @@ from stylefx import keyed
 from stylefx.corpus.reader import SampleRef
 from stylefx.errors import UserError
 from stylefx.evaluation.content import apply_style, content_name, dry_half, has_effects
-from stylefx.evaluation.figure import COLOURS, drawing
-from stylefx.evaluation.job import Job
+from stylefx.evaluation.job import EvaluationJob
+from stylefx.evaluation.metrics.probes import band_levels_db
 from stylefx.evaluation.pairs import other_half, processed_half
-from stylefx.evaluation.probes import band_levels_db
 from stylefx.evaluation.report import Report, Table
 from stylefx.evaluation.summary import summarise
+from stylefx.figures.style import COLOURS, drawing
 
 DEFAULT_ITEMS = 100
 AT = (1, 5, 10)
-FEATURES = {"embedding": "model's embedding", "bands": "24 band levels (no model)"}
+FEATURES = {
+    "style": "what the model believes was done",
+    "embedding": "model's embedding",
+    "bands": "24 band levels (no model)",
+}
+_COLOUR = {"style": "#3a9d5d", "embedding": COLOURS["output"], "bands": COLOURS["reference"]}
 
 
-def run(job: Job) -> Report:
+def run(job: EvaluationJob) -> Report:
     """Recall at 1, 5 and 10, and the median rank."""
     described = [(ref, job.corpus.metadata(ref).get("target", [])) for ref in job.some_refs(2 * DEFAULT_ITEMS)]
     described = [(ref, steps) for ref, steps in described if has_effects(steps)]
@@ -39,7 +45,8 @@ def run(job: Job) -> Report:
     partners = other_contents(refs, job.seed)
     query, gallery = _features(job, described, refs, processed_half), _features(job, described, partners, _other)
     groups = [ref.group for ref in refs]
-    ranks = {kind: match_ranks(query[kind], gallery[kind]) for kind in FEATURES}
+    ranks = {kind: match_ranks(query[kind], gallery[kind]) for kind in query}
+    results: dict[str, dict[str, Any]]
     results = {k: {f"recall_at_{n}": summarise(r <= n, groups, job.seed) for n in AT} for k, r in ranks.items()}
     for kind, rank in ranks.items():
         results[kind] |= {"median_rank": float(np.median(rank)), "ranks": rank}
@@ -75,15 +82,20 @@ def other_contents(refs: Sequence[SampleRef], seed: int) -> list[SampleRef]:
     return [refs[partner[i]] for i in range(len(refs))]
 
 
-def _features(job: Job, described: Sequence, contents: Sequence[SampleRef], half_of) -> dict[str, np.ndarray]:
+def _features(
+    job: EvaluationJob, described: Sequence[Any], contents: Sequence[SampleRef], half_of: Callable[[str], str]
+) -> dict[str, np.ndarray]:
     """Sample i's steps on content i: (samples, numbers) for each kind of features."""
-    rate, rows = job.corpus.sample_rate, {kind: [] for kind in FEATURES}
+    rate = job.corpus.sample_rate
+    rows: dict[str, list[Any]] = {"embedding": [], "bands": []}
     for start in range(0, len(contents), job.batch):
         chunk = list(zip(described[start : start + job.batch], contents[start : start + job.batch], strict=True))
         audio = job.map(lambda one: apply_style(dry_half(job.corpus, one[1], half_of(one[1].key)), one[0][1], rate), chunk)
         rows["embedding"].append(job.model.embed(audio, rate))
         rows["bands"].append([band_levels_db(x, rate) for x in audio])
-    return {kind: np.concatenate(found) for kind, found in rows.items()}
+    features = {kind: np.concatenate(found) for kind, found in rows.items()}
+    styles = job.model.styles(features["embedding"])
+    return features if styles is None else {"style": styles, **features}
 
 
 def match_ranks(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
@@ -99,8 +111,8 @@ def _draw(path: Path, ranks: dict[str, np.ndarray]) -> None:
         axis = figure.subplots()
         count = len(next(iter(ranks.values())))
         place = np.arange(1, count + 1)
-        for kind, colour in (("embedding", COLOURS["output"]), ("bands", COLOURS["reference"])):
-            axis.step(place, [100 * np.mean(ranks[kind] <= n) for n in place], where="post", color=colour, label=FEATURES[kind])
+        for kind, rank in ranks.items():
+            axis.step(place, [100 * np.mean(rank <= n) for n in place], where="post", color=_COLOUR[kind], label=FEATURES[kind])
         axis.plot(place, 100 * place / count, ":", color="#9aa0a8", label="chance")
         axis.set_xscale("log")
         ticks = [n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500) if n <= count]

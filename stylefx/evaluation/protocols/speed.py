@@ -10,32 +10,33 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from stylefx.evaluation.figure import COLOURS, drawing
-from stylefx.evaluation.job import Job
+from stylefx.evaluation.job import EvaluationJob
 from stylefx.evaluation.report import Report, Table
-from stylefx.evaluation.systems import Model
+from stylefx.evaluation.systems.base import ModelSystem
+from stylefx.figures.style import COLOURS, drawing
 
 DURATIONS_S = (3.0, 10.0, 60.0)
 REPEATS = 5
 STAGES = {"encode": "encode (input and reference)", "control": "predict settings", "render": "render the effects"}
 
 
-def run(job: Job) -> Report:
+def run(job: EvaluationJob) -> Report:
     """Seconds of audio per second, for each stage and duration; peak memory beyond the loaded model."""
     ref = job.refs[0]
     audio = job.corpus.read(ref, ["a.input", "b.target"])
     rate, device = job.corpus.sample_rate, job.model.device
-    results = {}
+    results: dict[float, dict[str, Any]] = {}
     for seconds in DURATIONS_S:
-        signals = [repeat_to(x, round(seconds * rate)) for x in audio.values()]
-        timing = time_stages(job.model, *signals, rate)
+        source, reference = (repeat_to(x, round(seconds * rate)) for x in audio.values())
+        timing = time_stages(job.model, source, reference, rate)
         results[seconds] = {
             "seconds": timing,
             "times_real_time": {stage: seconds / max(t, 1e-9) for stage, t in timing.items()},
-            "peak_memory_mib": peak_memory_mib(job.checkpoint, *signals, rate, device),
+            "peak_memory_mib": peak_memory_mib(job.checkpoint, source, reference, rate, device),
         }
     parameters = sum(p.numel() for p in job.model.model.parameters())
     rows = [_row(seconds, r) for seconds, r in results.items()]
@@ -52,7 +53,7 @@ def run(job: Job) -> Report:
     )
 
 
-def _row(seconds: float, result: dict) -> list[str]:
+def _row(seconds: float, result: dict[str, Any]) -> list[str]:
     timing, memory = result["seconds"], result["peak_memory_mib"]
     stages = [f"{1000 * timing[s]:.1f}" for s in STAGES]
     return [f"{seconds:g} s", *stages, f"{result['times_real_time']['total']:.0f}", "-" if memory is None else f"{memory:.0f}"]
@@ -63,7 +64,7 @@ def repeat_to(audio: np.ndarray, frames: int) -> np.ndarray:
     return np.ascontiguousarray(np.tile(audio, (1, -(-frames // audio.shape[1])))[:, :frames])
 
 
-def time_stages(model: Model, audio: np.ndarray, reference: np.ndarray, rate: float) -> dict[str, float]:
+def time_stages(model: ModelSystem, audio: np.ndarray, reference: np.ndarray, rate: float) -> dict[str, float]:
     """Median seconds of each stage and of all together."""
     import torch
 
@@ -105,7 +106,7 @@ def peak_memory_mib(checkpoint: Path | None, audio: np.ndarray, reference: np.nd
 def _grow(checkpoint: Path, audio: np.ndarray, reference: np.ndarray, rate: float, device: str) -> float:
     from stylefx.models.checkpoint import load_model
 
-    model = Model(load_model(checkpoint, device=device), device)
+    model = ModelSystem(load_model(checkpoint, device=device), device)
     short = audio[:, : min(audio.shape[1], int(rate))]
     model.render(short, model.predict([short], [short], rate)[0], rate)  # loads and compiles what any transfer needs
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from here
@@ -125,11 +126,11 @@ def machine() -> dict[str, str | int]:
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    found = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count() or 0, "gpu": gpu}
+    found: dict[str, Any] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count() or 0, "gpu": gpu}
     return {**found, "threads": torch.get_num_threads(), "torch": torch.__version__}
 
 
-def _draw(path: Path, results: dict) -> None:
+def _draw(path: Path, results: dict[float, dict[str, Any]]) -> None:
     with drawing(path, 7.5, 3.6) as figure:
         axis = figure.subplots()
         names = [f"{seconds:g} s of audio" for seconds in results]

@@ -8,27 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from stylefx.audio.distance import mr_stft
+from stylefx.corpus.reader import SampleRef
 from stylefx.evaluation.content import STYLES, apply_style, content_name, dry_half, style_steps
-from stylefx.evaluation.figure import drawing, heat_map
-from stylefx.evaluation.job import Job
-from stylefx.evaluation.metrics import mr_stft
+from stylefx.evaluation.harm import MR_STFT_SHARE
+from stylefx.evaluation.job import EvaluationJob
 from stylefx.evaluation.pairs import Pair, other_half, processed_half
 from stylefx.evaluation.report import Report, Table
 from stylefx.evaluation.summary import summarise, summarise_ratio
+from stylefx.figures.style import drawing, heat_map
 
 NAMES = tuple(STYLES)
 DEFAULT_ITEMS = 16
 
 
-def run(job: Job) -> Report:
+def run(job: EvaluationJob) -> Report:
     """MR-STFT distance of every system for all 25 directions."""
     refs = job.some_refs(DEFAULT_ITEMS)
     systems = [s for s in job.systems if s.name in ("input", "rule-based", "model", "oracle")]
     titles = {s.name: s.title for s in systems}
-    items = []
+    items: list[dict[str, Any]] = []
     for ref in refs:
         pairs = styled_pairs(job, ref)
         distances = {}
@@ -51,7 +54,7 @@ def run(job: Job) -> Report:
     )
 
 
-def styled_pairs(job: Job, ref) -> list[tuple[str, str, Pair]]:
+def styled_pairs(job: EvaluationJob, ref: SampleRef) -> list[tuple[str, str, Pair]]:
     """(source style, wanted style, pair) for all 25 directions of one content; one drawing of each style per content."""
     half, rate = processed_half(ref.key), job.corpus.sample_rate
     audio = {h: dry_half(job.corpus, ref, h) for h in ("a", "b")}
@@ -69,7 +72,7 @@ def _distance(signals: tuple[np.ndarray, np.ndarray]) -> float:
     return mr_stft(*signals) if np.isfinite(signals[0]).all() else float("nan")
 
 
-def _summaries(items: Sequence[dict], names: Sequence[str], seed: int) -> dict:
+def _summaries(items: Sequence[dict[str, Any]], names: Sequence[str], seed: int) -> dict[str, Any]:
     """Share of the distance left off the diagonal, and the distance that arises on it."""
     groups, off = [item["group"] for item in items], ~np.eye(len(NAMES), dtype=bool)
     before = [item["mr_stft"]["input"][off].mean() for item in items]
@@ -80,13 +83,21 @@ def _summaries(items: Sequence[dict], names: Sequence[str], seed: int) -> dict:
             "other_style_mr_stft": summarise([item["mr_stft"][name][off].mean() for item in items], groups, seed),
             "same_style_mr_stft": summarise([np.diag(item["mr_stft"][name]).mean() for item in items], groups, seed),
         }
+        harms = [_harm(item["mr_stft"]["input"][off], item["mr_stft"][name][off]) for item in items]
+        out[name]["harm"] = summarise(harms, groups, seed)
     return out
 
 
-def _tables(summaries: dict, matrices: dict, titles: dict) -> list[Table]:
+def _harm(before: np.ndarray, after: np.ndarray) -> float:
+    """Share of one content's directions that end further from the target than they began (NaN: one failed)."""
+    return float(np.mean(after > before * (1.0 + MR_STFT_SHARE))) if np.isfinite(after).all() else float("nan")
+
+
+def _tables(summaries: dict[str, Any], matrices: dict[str, Any], titles: dict[str, Any]) -> list[Table]:
     rows = [[titles[n], *(s.text() for s in values.values())] for n, values in summaries.items()]
-    columns = ["system", "share of the input's MR-STFT distance left", "MR-STFT, other style", "MR-STFT, same style"]
-    tables = [Table("From style to style", columns, rows, "Same style: how far an input that is already right is moved away.")]
+    columns = ["system", "share of the input's MR-STFT distance left", "MR-STFT, other style", "MR-STFT, same style", "harm"]
+    note = "Same style: how far what is right already is moved. Harm: directions that end over 2 % further away."
+    tables = [Table("From style to style", columns, rows, note)]
     share = matrices["model"] / np.where(matrices["input"] > 0, matrices["input"], np.nan)
     cells = [[_cell(i, j, share, matrices["model"]) for j in range(len(NAMES))] for i in range(len(NAMES))]
     note = "Rows: from, columns: to. On the diagonal the MR-STFT distance that arose where nothing should change."
@@ -101,7 +112,7 @@ def _labelled(cells: Sequence[Sequence[str]]) -> list[list[str]]:
     return [[name, *row] for name, row in zip(NAMES, cells, strict=True)]
 
 
-def _draw(path: Path, matrices: dict, titles: dict) -> None:
+def _draw(path: Path, matrices: dict[str, Any], titles: dict[str, Any]) -> None:
     top = max(float(np.nanmax(m)) for m in matrices.values())
     with drawing(path, 4.6 * len(titles), 4.6) as figure:
         axes = np.atleast_1d(figure.subplots(1, len(titles)))

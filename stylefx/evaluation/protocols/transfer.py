@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from stylefx.evaluation.figure import drawing, palette
-from stylefx.evaluation.job import Job
-from stylefx.evaluation.metrics import METRICS, Features, compare
+from stylefx.evaluation.harm import harm_in_share, nothing_to_do, way_gone
+from stylefx.evaluation.job import EvaluationJob
+from stylefx.evaluation.metrics.audio import METRICS, Features, compare
+from stylefx.evaluation.metrics.pesq import pesq_wideband, require_pesq
 from stylefx.evaluation.pairs import Pair
-from stylefx.evaluation.pesq import pesq_wideband, require_pesq
 from stylefx.evaluation.report import Report, Table
-from stylefx.evaluation.summary import summarise, summarise_ratio
-from stylefx.evaluation.systems import Outcome
+from stylefx.evaluation.summary import Summary, summarise, summarise_ratio
+from stylefx.evaluation.systems.base import SystemOutput
+from stylefx.figures.style import drawing, palette
 
 _WHOLE_TABLES = 4  # so many labels get a table with every metric
 HEADINGS = {
@@ -24,19 +26,20 @@ HEADINGS = {
 }  # fmt: skip
 
 
-def run(job: Job) -> Report:
+def run(job: EvaluationJob) -> Report:
     """Measure every system on every pair."""
     if job.pesq:
         require_pesq()
     metrics = (*METRICS, "pesq") if job.pesq else METRICS
     items = []
+    solved = job.oracle_keys(job.refs)
     for pairs in job.batches():
-        outcomes = {system.name: system(pairs) for system in job.systems}
-        per_pair = [(pair, {name: done[i] for name, done in outcomes.items()}) for i, pair in enumerate(pairs)]
+        per_pair = zip(pairs, job.outcomes(pairs, solved), strict=True)
         items += job.map(lambda one: _measure(*one, pesq=job.pesq), per_pair)
     titles = {s.name: s.title for s in job.systems}
-    results = {"systems": aggregate(items, list(titles), metrics, job.seed)}
-    tables = [_table(results["systems"], titles, metrics)]
+    results: dict[str, Any] = {"systems": aggregate(items, list(titles), metrics, job.seed)}
+    results["nothing_to_do"] = idle = moved_where_nothing_was_to_do(items, list(titles), job.seed)
+    tables = [_table(results["systems"], titles, metrics), *_idle_table(idle, titles)]
     for what in ("label", "source"):
         parts = {v: [i for i in items if i[what] == v] for v in sorted({i[what] for i in items})}
         if len(parts) < 2:
@@ -51,7 +54,8 @@ def run(job: Job) -> Report:
         protocol="p1",
         title="Paired synthetic transfer",
         question="One half of each held-out sample is processed with the other half of its target as the reference; the result "
-        "is measured against the true target of the processed half, levels included. Means with bootstrap 95 % intervals.",
+        "is measured against the true target of the processed half, levels included. Means with bootstrap 95 % intervals. Harm: "
+        "share of the items whose MR-STFT distance grew by more than 2 %.",
         setup=job.describe(),
         results=results,
         tables=tables,
@@ -59,7 +63,7 @@ def run(job: Job) -> Report:
     )
 
 
-def _measure(pair: Pair, outcomes: dict[str, Outcome], pesq: bool) -> dict:
+def _measure(pair: Pair, outcomes: dict[str, SystemOutput], pesq: bool) -> dict[str, Any]:
     """One item: metrics of every system, and the settings where there are any."""
     target = Features.of(pair.target, pair.sample_rate)
     values, settings = {}, {}
@@ -83,47 +87,84 @@ def _measure(pair: Pair, outcomes: dict[str, Outcome], pesq: bool) -> dict:
     }
 
 
-def aggregate(items: Sequence[dict], systems: Sequence[str], metrics: Sequence[str], seed: int) -> dict:
-    """Summaries per system and metric, and the share of the input's MR-STFT distance that is left (ratio of means)."""
-    groups = [item["group"] for item in items]
-    before = [item["metrics"]["input"]["mr_stft"] for item in items]
+def aggregate(items: Sequence[dict[str, Any]], systems: Sequence[str], metrics: Sequence[str], seed: int) -> dict[str, Any]:
+    """Summaries per system and metric over the items that it worked on, the share of the input's MR-STFT distance that is left
+    (ratio of means), the harm rate and the share of the way to the oracle (both without the items that need nothing)."""
+    idle = {item["key"] for item, nothing in zip(items, _idle(items), strict=True) if nothing}
     out = {}
     for name in systems:
-        columns = {m: [item["metrics"][name][m] for item in items] for m in metrics}
+        mine = [item for item in items if name in item["metrics"]]
+        groups, before = [item["group"] for item in mine], _mr_stft(mine, "input")
+        columns = {m: [item["metrics"][name][m] for item in mine] for m in metrics}
         out[name] = {m: summarise(values, groups, seed) for m, values in columns.items()}
         out[name]["share_left"] = summarise_ratio(columns["mr_stft"], before, groups, seed)
+        todo = [item for item in mine if item["key"] not in idle]
+        out[name]["harm"] = harm_in_share(_mr_stft(todo, "input"), _mr_stft(todo, name), [i["group"] for i in todo], seed)
+        solved = [item for item in todo if "oracle" in item["metrics"]]
+        was, now, best = (_mr_stft(solved, system) for system in ("input", name, "oracle"))
+        out[name]["way"] = way_gone(was, now, best, [i["group"] for i in solved], seed)
     return out
 
 
-def _table(systems: dict, titles: dict[str, str], metrics: Sequence[str], title: str = "Distance to the target") -> Table:
+def _mr_stft(items: Sequence[dict[str, Any]], system: str) -> list[float]:
+    return [item["metrics"][system]["mr_stft"] for item in items]
+
+
+def _idle(items: Sequence[dict[str, Any]]) -> np.ndarray:
+    return nothing_to_do(_mr_stft(items, "input"))
+
+
+def moved_where_nothing_was_to_do(items: Sequence[dict[str, Any]], systems: Sequence[str], seed: int) -> dict[str, Summary]:
+    """MR-STFT distance to the target, which is the input there, per system; empty without such items."""
+    idle = [item for item, nothing in zip(items, _idle(items), strict=True) if nothing]
+    out = {}
+    for name in systems if idle else ():
+        mine = [item for item in idle if name in item["metrics"]]
+        out[name] = summarise(_mr_stft(mine, name), [item["group"] for item in mine], seed)
+    return out
+
+
+def _idle_table(found: dict[str, Summary], titles: dict[str, str]) -> list[Table]:
+    """Nothing, or one table."""
+    if not found:
+        return []
+    rows = [[titles[name], summary.text()] for name, summary in found.items()]
+    count = found["input"].count
+    return [Table(f"Where nothing was to do ({count} items): how far they were moved", ["system", "MR-STFT"], rows)]
+
+
+def _table(
+    systems: dict[str, Any], titles: dict[str, str], metrics: Sequence[str], title: str = "Distance to the target"
+) -> Table:
     """With every interval; the terminal has room for that of the share only."""
+    more = {"harm": "harm", **({"way": "way to the oracle"} if systems["input"]["way"].count else {})}
 
     def rows(interval: bool) -> list[list[str]]:
         return [
-            [titles[name], values["share_left"].text(), *(values[m].text(interval=interval) for m in metrics)]
+            [titles[name], values["share_left"].text(), *(values[m].text(interval=interval) for m in (*more, *metrics))]
             for name, values in systems.items()
         ]
 
     return Table(
         title=f"{title} ({systems['input']['mr_stft'].count} items)",
-        columns=["system", "share of the input's MR-STFT distance left", *(HEADINGS[m] for m in metrics)],
+        columns=["system", "share of the input's MR-STFT distance left", *more.values(), *(HEADINGS[m] for m in metrics)],
         rows=rows(interval=True),
         note="Lower is better" + (", but for PESQ." if "pesq" in metrics else "."),
         brief=rows(interval=False),
     )
 
 
-def _share_table(what: str, parts: dict[str, dict], titles: dict[str, str]) -> Table:
+def _share_table(what: str, parts: dict[str, dict[str, Any]], titles: dict[str, str]) -> Table:
     """Speech and music are not alike: the share left per source or label, with the number of items."""
     columns = ["system", *(f"{v or '-'} ({found['input']['mr_stft'].count})" for v, found in parts.items())]
     rows = [[title, *(found[name]["share_left"].text() for found in parts.values())] for name, title in titles.items()]
     return Table(f"Share of the input's MR-STFT distance left, by {what} (items)", columns, rows)
 
 
-def _draw(path: Path, items: Sequence[dict], titles: dict[str, str]) -> None:
+def _draw(path: Path, items: Sequence[dict[str, Any]], titles: dict[str, str]) -> None:
     """Left: the items' MR-STFT distance before and after, one dot an item; right: sorted distances per system."""
     names = list(titles)
-    distance = {n: np.array([i["metrics"][n]["mr_stft"] for i in items]) for n in names}
+    distance = {n: np.array([i["metrics"].get(n, {}).get("mr_stft", np.nan) for i in items]) for n in names}
     colours = palette(names)
     with drawing(path, 12, 5) as figure:
         left, right = figure.subplots(1, 2)

@@ -1,41 +1,43 @@
 """One self-contained HTML page: listen, compare, and go on from the prediction in the browser.
 
 Excerpts of input and reference are embedded as FLAC; the output is rendered in the browser by the same equations as ours
-(``dsp.js``), so that the sliders are heard at once.
+(``scripts/dsp.js``), so that every edit is heard at once.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from stylefx.audio.reading import open_blocks
 from stylefx.audio.resampling import resample
 from stylefx.audio.writing import encode_audio
+from stylefx.effects.base import Effect
 from stylefx.errors import UserError
-from stylefx.inference.meter import Meter, Reading
-from stylefx.inference.publish import publish_text
+from stylefx.files.atomic import publish_text
+from stylefx.files.html import Markup, render_html
+from stylefx.inference.distances import distance_lines
+from stylefx.inference.hearing.predict import agreement_line
+from stylefx.inference.page.exports import export_data
+from stylefx.inference.page.notes import facts
+from stylefx.inference.rendering.meter import Meter, MeterReading
 from stylefx.inference.settings_file import StyleSettings
 
 DEFAULT_SECONDS = 20.0
-_EFFECTS = ("parametric_eq", "compressor", "gain")
+PAGE_EFFECTS = ("parametric_eq", "compressor", "gain", "limiter")
 _LOUDEST = 0.999
 _PLACES = 12
-_SCRIPTS = (
-    "WORKLET",
-    "DSP",
-    "METERS",
-    "CHARTS",
-    "PICTURES",
-    "PLAYER",
-    "PAGE",
-)  # each from the file of that name in small letters
+#: in the order in which they need one another; worklet.js is embedded apart
+PAGE_SCRIPTS = (
+    "meters", "charts", "edits", "equaliser", "pictures", "player", "waveform", "panel", "blind", "export/plan", "export/fit",
+    "export/scripts", "export/board", "export/code", "export/dawproject", "export/buttons", "weights", "page",
+)  # fmt: skip
+_FOLDER = Path(__file__).parent
 
 
 def write_page(
@@ -44,15 +46,23 @@ def write_page(
     source: str | Path,
     references: Sequence[str | Path],
     seconds: float = DEFAULT_SECONDS,
+    weights: dict[str, Any] | None = None,
 ) -> None:
-    """Write the page for one transfer; ``seconds`` is the length of the excerpts. Several references: the first is heard.
+    """Write the page for one transfer; ``seconds`` is the length of the excerpts. Several references: the first is heard, and
+    ``weights`` (``weight_grid``) gives them sliders.
 
     UserError for effects that the page cannot render in the browser.
     """
-    publish_text(Path(path), build_page(style, source, references, seconds))
+    publish_text(Path(path), build_page(style, source, references, seconds, weights))
 
 
-def build_page(style: StyleSettings, source: str | Path, references: Sequence[str | Path], seconds: float) -> str:
+def build_page(
+    style: StyleSettings,
+    source: str | Path,
+    references: Sequence[str | Path],
+    seconds: float,
+    weights: dict[str, Any] | None = None,
+) -> str:
     """The HTML text."""
     _check(style)
     audio, rate = excerpt(source, seconds)
@@ -60,7 +70,7 @@ def build_page(style: StyleSettings, source: str | Path, references: Sequence[st
     reference = resample(reference, reference_rate, rate) if reference_rate != rate else reference
     data = {
         "sampleRate": rate,
-        "effects": [_effect(*pair) for pair in zip(style.chain.effects, style.settings, strict=True)],
+        "effects": [page_effect(*pair) for pair in zip(style.chain.effects, style.settings, strict=True)],
         "outputGainDb": style.output_gain_db,
         "document": style.to_dict(),
         "audio": {"input": _embedded(audio, rate), "reference": _embedded(reference, rate)},
@@ -70,9 +80,29 @@ def build_page(style: StyleSettings, source: str | Path, references: Sequence[st
             "reference": _whole(_measured(references[0])),
         },
         "about": _about(style, source, references, audio.shape[1] / rate),
-        "saveAs": f"{Path(source).stem}-settings.json",
+        "facts": facts(style),
+        "name": Path(source).stem,
+        "exports": export_data(style),
+        "weights": weights,
     }
-    return _fill(f"{Path(source).name} in the style of {', '.join(Path(r).name for r in references)}", data)
+    title = f"{Path(source).name} in the style of {', '.join(Path(r).name for r in references)}"
+    scripts = {name: page_script(name) for name in ("limiter", "dsp", "worklet", *PAGE_SCRIPTS)}
+    return render_html(
+        _FOLDER / "page.html", title=title, data=data, scripts=scripts, order=PAGE_SCRIPTS, style_sheet=style_sheet()
+    )
+
+
+def style_sheet() -> Markup:
+    return Markup((_FOLDER / "page.css").read_text(encoding="utf-8"))
+
+
+def tool_html() -> Markup:
+    """Player, charts, settings and exports, which the studio shows too."""
+    return Markup(render_html(_FOLDER / "tool.html"))
+
+
+def page_script(name: str) -> Markup:
+    return Markup((_FOLDER / "scripts" / f"{name}.js").read_text(encoding="utf-8"))
 
 
 def excerpt(path: str | Path, seconds: float) -> tuple[np.ndarray, int]:
@@ -92,7 +122,7 @@ def excerpt(path: str | Path, seconds: float) -> tuple[np.ndarray, int]:
         return sounding[len(sounding) // 2][1], rate
 
 
-def _embedded(audio: np.ndarray, rate: int) -> dict:
+def _embedded(audio: np.ndarray, rate: int) -> dict[str, Any]:
     """FLAC of 16 bits; what exceeds full scale is lowered, and the browser raises it again."""
     peak = float(np.abs(audio).max(initial=0.0))
     gain = min(1.0, _LOUDEST / peak) if peak else 1.0
@@ -100,9 +130,11 @@ def _embedded(audio: np.ndarray, rate: int) -> dict:
     return {"flac": base64.b64encode(flac).decode(), "channels": audio.shape[0], "gainDb": -20 * math.log10(gain)}
 
 
-def _effect(effect, entry: dict) -> dict:
+def page_effect(effect: Effect, entry: dict[str, Any]) -> dict[str, Any]:
+    """An effect as the scripts of the page know it."""
     out = {"effect": effect.name, "settings": entry["settings"], "bypass": entry["bypass"] or entry["mix"] == 0.0}
     out["parameters"] = [p.to_dict() for p in effect.parameters]
+    out["config"] = effect.config()
     if hasattr(effect, "bands"):
         out["bands"] = [{"name": name, "kind": kind} for name, kind, *_ in effect.bands]
     return out
@@ -110,13 +142,13 @@ def _effect(effect, entry: dict) -> dict:
 
 def _check(style: StyleSettings) -> None:
     for entry in style.settings:
-        if entry["effect"] not in _EFFECTS:
-            raise UserError(f"the page cannot render {entry['effect']!r} in a browser; it knows {', '.join(_EFFECTS)}")
+        if entry["effect"] not in PAGE_EFFECTS:
+            raise UserError(f"the page cannot render {entry['effect']!r} in a browser; it knows {', '.join(PAGE_EFFECTS)}")
         if entry["mix"] not in (0.0, 1.0):
             raise UserError(f"the page cannot mix {entry['effect']!r} to {entry['mix']:g}; set its mix to 1")
 
 
-def _measured(path: str | Path) -> Reading:
+def _measured(path: str | Path) -> MeterReading:
     with open_blocks(path) as reader:
         meter = Meter(reader.sample_rate, reader.channels)
         for block in reader:
@@ -124,11 +156,11 @@ def _measured(path: str | Path) -> Reading:
     return meter.reading()
 
 
-def _whole(reading: Reading) -> dict:
+def _whole(reading: MeterReading) -> dict[str, Any]:
     return _finite({"lufs": reading.lufs, "true_peak_dbtp": reading.true_peak_dbtp})
 
 
-def _finite(values: dict) -> dict:
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in values.items() if isinstance(v, float) and math.isfinite(v)}
 
 
@@ -136,19 +168,8 @@ def _about(style: StyleSettings, source: str | Path, references: Sequence[str | 
     parts = [f"{seconds:.1f} s of {Path(source).name}", f"reference {Path(references[0]).name}"]
     agreement = style.about.get("confidence", {})
     if agreement:
-        parts.append(f"agreement of {agreement['windows']} windows: {agreement['agreement']}")
+        parts.append(agreement_line(agreement))
+    parts += distance_lines(style.about)
     if style.about.get("intensity", 1.0) != 1.0:
         parts.append(f"intensity {style.about['intensity']:g}")
     return " · ".join(parts)
-
-
-def _fill(title: str, data: dict) -> str:
-    """The template with its scripts and data in place."""
-    folder = Path(__file__).parent
-    text = (folder / "page.html").read_text(encoding="utf-8")
-    values = {name: (folder / f"{name.lower()}.js").read_text(encoding="utf-8") for name in _SCRIPTS}
-    values["DATA"] = json.dumps(data, allow_nan=False).replace("</", "<\\/")
-    values["TITLE"] = escape(title)
-    for name, value in values.items():
-        text = text.replace("{{" + name + "}}", value)
-    return text

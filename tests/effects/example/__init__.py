@@ -1,1 +1,2 @@
-"""The example of the README: a new effect is these two files, moved to stylefx/effects and stylefx/differentiable."""
+"""The example of docs/effects/new-effect.md: a new effect is these two files, moved to the palettes of stylefx/effects and
+stylefx/differentiable."""

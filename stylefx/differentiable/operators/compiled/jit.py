@@ -17,7 +17,7 @@ from typing import Any
 import numba
 import torch
 
-from stylefx.effects.jit import _choose_cache
+from stylefx.effects.kernels.jit import _choose_cache
 
 BLOCK = 512  # samples between two checkpoints: the working set of a backward sweep stays in the first-level cache
 TINY = 1e-100  # states below this are zero: they would decay into denormals, which are a hundred times slower

@@ -1,0 +1,1 @@
+"""Where a corpus' files come from: a folder, or a URL with copies kept here."""

@@ -1,0 +1,1 @@
+"""The operators as Triton kernels, for CUDA devices. Import only where Triton is."""

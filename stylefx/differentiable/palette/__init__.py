@@ -1,0 +1,1 @@
+"""The torch twin of every effect, one file each."""

@@ -1,0 +1,1 @@
+"""Compiled loops that the effects share: biquad sections, dynamics, sliding windows."""

@@ -1,0 +1,1 @@
+"""The thirteen effects, one file each; whatever is registered here is found by its name."""

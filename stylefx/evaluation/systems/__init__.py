@@ -1,0 +1,1 @@
+"""What an evaluation compares: the model, the rule-based baseline, the oracle."""

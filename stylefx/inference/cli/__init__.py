@@ -1,0 +1,1 @@
+"""The commands transfer, render and export."""

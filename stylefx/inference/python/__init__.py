@@ -1,0 +1,1 @@
+"""``stylefx.transfer``: arrays, tensors and files in, the same out."""

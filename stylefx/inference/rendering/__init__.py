@@ -1,0 +1,1 @@
+"""Settings to a file: rendered in blocks, measured, held below the ceiling."""

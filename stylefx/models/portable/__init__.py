@@ -1,0 +1,1 @@
+"""Models for programs without stylefx: ONNX, and torch's own exported programs."""

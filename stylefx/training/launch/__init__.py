@@ -1,0 +1,1 @@
+"""One trainer, started in this process, under torchrun or by Ray Train."""

@@ -1,0 +1,1 @@
+"""Targets rendered while training, from keyed draws."""

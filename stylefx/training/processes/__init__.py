@@ -1,0 +1,1 @@
+"""Ranks that agree, and signals that stop them."""
