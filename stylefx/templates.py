@@ -7,7 +7,8 @@ from pathlib import Path
 from stylefx.errors import UserError
 from stylefx.nearest import did_you_mean
 
-FOLDER = Path(__file__).parent / "manifests"  # in a checkout, a link to the folder of this name at its root
+_ROOT, _INSIDE = Path(__file__).parents[1], Path(__file__).parent / "manifests"
+FOLDER = _INSIDE if _INSIDE.is_dir() else _ROOT / "manifests"  # a link in a checkout, which not every system keeps as one
 
 #: what each command prints, as globs
 MANIFESTS = ("*.yaml", "corpora/*.yaml", "paper/*.yaml", "cluster/*build*")

@@ -31,6 +31,7 @@ from stylefx.files.sentences import as_sentence
 _CONTAINERS = {".wav": "WAV", ".flac": "FLAC", ".aif": "AIFF", ".aiff": "AIFF"}
 _LIBSNDFILE_SUBTYPES = {16: "PCM_16", 24: "PCM_24", 0: "FLOAT"}
 _FLAC_MAX_RATE = 655350
+_SFC_SET_ADD_PEAK_CHUNK = 0x1050  # sndfile.h
 _SPOOL_FRAMES = 1 << 16
 
 
@@ -151,6 +152,7 @@ class AudioWriter:
                 self._sound = soundfile.SoundFile(
                     self._file.fileno(), "w", self.sample_rate, channels, subtype, format=self._container, closefd=False
                 )
+                leave_out_the_time(self._sound)
                 self._encoder = self._sound.write
         self._encoder(samples)
 
@@ -210,6 +212,11 @@ class AudioWriter:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def leave_out_the_time(sound: soundfile.SoundFile) -> None:
+    """Before the first sample: no PEAK chunk, which float files get by default and which holds the time of writing."""
+    soundfile._snd.sf_command(sound._file, _SFC_SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
 
 
 def _container(path: Path, subtype: str) -> str:

@@ -92,6 +92,13 @@ def test_blocks_give_the_bytes_of_the_whole(tmp_path, name, subtype, over):
     assert (tmp_path / name).read_bytes() == (tmp_path / f"blocks-{name}").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.aif"])
+def test_float_files_hold_no_time_of_writing(tmp_path, name):
+    """Their PEAK chunk would: the same samples would give other bytes a second later."""
+    write_audio(tmp_path / name, speech_like(100, 8000), 8000, "float32")
+    assert b"PEAK" not in (tmp_path / name).read_bytes()
+
+
 def test_a_file_appears_only_when_complete_and_an_exception_leaves_nothing(tmp_path):
     path = tmp_path / "a.wav"
     write_audio(path, speech_like(100, 8000), 8000)

@@ -58,7 +58,8 @@ class RecordedPass:
         torch.cuda.current_stream(device).wait_stream(stream)
         self._forget()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Other threads pin memory and copy the next batch meanwhile: only this thread's calls are recorded, or refused.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             terms = self.plain(inputs)
         gradients = [p.grad for p in self.parameters]
         self._forget()
