@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,19 @@ _EMPTY_EPOCHS = 2
 
 
 def expand(patterns: Sequence[str]) -> list[str]:
-    """Brace patterns such as shard-{000..019}.tar -> URLs."""
+    """Brace patterns such as shard-{000..019}.tar -> URLs; a local folder stands for its tars. UserError for one without any."""
     from braceexpand import braceexpand
 
-    return [url for pattern in patterns for url in braceexpand(pattern)]
+    return [tar for pattern in patterns for url in braceexpand(pattern) for tar in _tars(url)]
+
+
+def _tars(url: str) -> list[str]:
+    if not Path(url).is_dir():
+        return [url]
+    found = sorted(str(path) for path in Path(url).rglob("*.tar"))
+    if not found:
+        raise UserError(f"{url} holds no .tar; give data.corpora tars, or folders that hold them")
+    return found
 
 
 class StreamSet:

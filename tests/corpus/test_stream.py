@@ -53,6 +53,12 @@ def test_every_sample_comes_once_per_epoch_and_epochs_differ(folder):
     assert batches[0].input.shape == (4, 1, 4096)
 
 
+def test_a_folder_stands_for_its_tars(folder, tmp_path):
+    assert StreamSet([str(folder / "train")], 24000, 4096).urls == [f"{folder}/train/train-{i:06d}.tar" for i in range(3)]
+    with pytest.raises(UserError, match=r"holds no \.tar; give data\.corpora tars"):
+        StreamSet([str(tmp_path)], 24000, 4096)
+
+
 def test_going_on_gives_the_rest_of_the_sequence(folder):
     urls = [f"{folder}/train/train-{{000000..000002}}.tar"]
     whole = loaded(urls)
