@@ -38,6 +38,10 @@ def test_the_same_for_a_training_checkpoint():
     assert play("benchmarks.inject_rounds", "checkpoint", "--sample", "12", "--seed", "22").endswith("0 broke a promise")
 
 
+def test_the_same_for_a_transfer():
+    assert play("benchmarks.inject_rounds", "transfer", "--sample", "6", "--seed", "22").endswith("0 broke a promise")
+
+
 def test_the_faults_are_counted_over_all_processes_and_are_really_injected(tmp_path):
     """A program of two processes writes four times; the third write is refused, and the whole of it is counted."""
     from benchmarks.injection.shim import environment
