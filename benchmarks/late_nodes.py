@@ -87,8 +87,8 @@ def join(nodes: list[int], wait_s: float) -> None:
             whole, all_s = built(sources, Path(name) / f"whole-{count}", count, count, wait_s)
             late, late_s = built(sources, Path(name) / f"late-{count}", 1 if count > 1 else 0, count, wait_s)
             print(
-                f"{count} nodes: {whole:.2f} pairs/s over {all_s:.0f} s with all from the start, {late:.2f} over {late_s:.0f} s once "
-                f"they joined; ratio {late / whole:.2f}",
+                f"{count} nodes: {whole:.2f} pairs/s over {all_s:.0f} s with all from the start, {late:.2f} over {late_s:.0f} s "
+                f"once they joined; ratio {late / whole:.2f}",
                 flush=True,
             )
 
