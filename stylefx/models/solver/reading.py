@@ -25,6 +25,7 @@ class Reading(nn.Module):
     deviation: Tensor
     difference_deviation: Tensor
     half_scale_db: Tensor
+    widths: Tensor
 
     def __init__(self, encoder: AveragesEncoder, sample_rate: float):
         super().__init__()
@@ -34,6 +35,7 @@ class Reading(nn.Module):
         centres = encoder.centres_hz
         self.points = int((centres < _HIGHEST * sample_rate).sum())
         self.points_hz = centres[: self.points]
+        self.register_buffer("widths", self.points_hz.float(), persistent=False)  # of the bands, but for a factor
         rows = encoder.embedding_size
         self.shape_size, self.full_size = 3 * self.motion.stop, 3 * rows
         self.register_buffer("mean", torch.zeros(rows))
@@ -102,7 +104,7 @@ class Reading(nn.Module):
 
     def _power_level(self, rows: Tensor) -> Tensor:
         """Of the sum of all bands, each as wide as its frequency says; units of 20 dB, (batch, 1)."""
-        power = torch.pow(10.0, rows[:, : self.points] * (_LEVEL_DB / 10)) * self.points_hz.to(rows)
+        power = torch.pow(10.0, rows[:, : self.points] * (_LEVEL_DB / 10)) * self.widths.to(rows.dtype)
         return torch.log10(power.sum(-1, keepdim=True)) * (10 / _LEVEL_DB)
 
     def apart(self, e_input: Tensor, e_reference: Tensor) -> Tensor:
