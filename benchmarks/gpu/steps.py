@@ -17,6 +17,7 @@ from stylefx.corpus.batch import Batch
 from stylefx.models.style_transfer import StyleTransferModel, build_model
 from stylefx.training.config import resolve_chain
 from stylefx.training.loop.ema import MovingAverage
+from stylefx.training.loop.outcome import Outcome
 from stylefx.training.loop.step import Objective, Stepper
 from tests.support.twin_references import music
 
@@ -51,11 +52,15 @@ class Ours:
         say = print if recorded and device.type == "cuda" else None
         n = len(audio["input"])
         self.batches = itertools.repeat(Batch(keys=[""] * n, epochs=[0] * n, valid=np.ones(n)))
-        self.stepper = Stepper(model, objective, optimiser, 4.0, lambda batch: audio, say=say)
+        self.stepper = Stepper(model, objective, optimiser, 4.0, lambda batch: audio, say=say, late=device.type == "cuda")
         self.average, self.done = MovingAverage(model, 0.999), 0
+        self.unread: Outcome | None = None
 
     def __call__(self) -> None:
-        self.stepper(self.batches, 1, self.rate)
+        outcome, before = self.stepper(self.batches, 1, self.rate), self.unread
+        if before is not None:
+            self.stepper.read(before)
+        self.unread = outcome
         self.average.update(self.model, self.done)
         self.done += 1
 

@@ -30,6 +30,7 @@ from pipelines.plan.samples import PlannedSample, read_shard
 from pipelines.render.decode import Decoder
 from pipelines.render.kernels import kernels_loaded
 from pipelines.render.sample import Clock, RenderedSample, render_sample
+from pipelines.shards.committed import committed_meanwhile
 from pipelines.shards.floor import FloorMeter
 from pipelines.shards.journal import SampleJournal
 from pipelines.shards.task import ShardTask
@@ -98,6 +99,8 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
     """Render and commit one shard; returns its sidecar, with the first failures named and the filtered counted by reason."""
     started = time.perf_counter()
     storage = open_storage(task.out)
+    if (before := committed_meanwhile(storage, task)) is not None:
+        return {"sidecar": before, "bad": [], "filtered": {}}
     manifest = _manifest(task.manifest)
     kernels_loaded(task.manifest)  # before any sample's time runs
     samples = read_shard(local_plan(storage, task.generation, task.plan_digest), task.number, dict(task.roots))
@@ -126,6 +129,9 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
                     rows.append(_row(sample, status, reason, rendered, tar))
             sha256 = tar.finish()
         journal.enter("")
+        if (before := committed_meanwhile(storage, task)) is not None:
+            journal.leave()
+            return {"sidecar": before, "bad": [], "filtered": {}}
         with clock.stage("commit"):
             table = _parquet(rows, shard_schema(_manifest(task.manifest), any(s.metadata for s in samples)))
             _publish(storage, task.name, temporary, table)

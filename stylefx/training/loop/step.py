@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from stylefx.errors import StylefxError
 from stylefx.keyed import Draw, integer
 from stylefx.models.intents import BALANCE
 from stylefx.models.solver.averages import AveragesEncoder
+from stylefx.training.loop.outcome import Outcome
 from stylefx.training.loop.recorded import RecordedPass
 from stylefx.training.processes.distributed import total
 
@@ -128,7 +128,10 @@ def seed_step(seed: int, step: int, rank: int) -> None:
 
 class Stepper:
     """Runs steps. ``prepare`` turns a batch into tensors "input", "target", "reference" on the device; ``beside`` is a loss that
-    needs no audio, added once a step. With ``say`` passes are recorded as CUDA graphs, and it is told where that cannot be."""
+    needs no audio, added once a step. With ``say`` passes are recorded as CUDA graphs, and it is told where that cannot be.
+
+    ``late``: nothing is read from the device in a step, and ``read`` is called a step later. A step that is not finite changes
+    no weights all the same: the (fused) optimiser passes over it, as over one that overflowed in half precision."""
 
     def __init__(
         self,
@@ -139,14 +142,16 @@ class Stepper:
         prepare: Callable[[Batch], dict[str, Tensor]],
         beside: Callable[[], Tensor] | None = None,
         say: Callable[[str], None] | None = None,
+        late: bool = False,
     ):
+        self.late = late
         self.model, self.objective, self.optimiser, self.beside = model, objective, optimiser, beside
         self.clip_norm, self.prepare, self._say = clip_norm, prepare, say
         self._recorded: RecordedPass | None = None
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
 
-    def __call__(self, batches: Iterator[Batch], passes: int, rate: float) -> dict[str, float] | None:
-        """One step over the next ``passes`` batches at learning rate ``rate`` -> this rank's mean loss terms.
+    def __call__(self, batches: Iterator[Batch], passes: int, rate: float) -> Outcome | None:
+        """One step over the next ``passes`` batches at learning rate ``rate`` -> this rank's mean loss terms, for ``read``.
 
         None, and nothing changes, where any rank got a placeholder in place of a batch: it was asked to stop meanwhile.
         """
@@ -166,16 +171,25 @@ class Stepper:
         if given_up and not distributed:
             return None
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
-        *means, norm = torch.cat([sums, norm.double()[None]]).tolist()  # the only look at the device in a step
-        given_up, diverged = self._any_rank(given_up, not (math.isfinite(sum(means)) and math.isfinite(norm)))
-        if given_up:
-            return None
-        if diverged:
-            self._explain(seen)
+        outcome = Outcome(terms := torch.cat([sums, norm.double()[None]]), seen)
+        if self.late:
+            self.optimiser.found_inf = 1.0 - torch.isfinite(terms).all().float()  # type: ignore[attr-defined]  # as of a GradScaler
+        else:
+            given_up, diverged = self._any_rank(given_up, not outcome.is_finite())  # the only look at the device in a step
+            if given_up:
+                return None
+            if diverged:
+                self._explain(seen)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.step()
-        return {**dict(zip(("loss", "mr_stft", "l1"), means, strict=True)), "gradient_norm": norm}
+        return outcome
+
+    def read(self, outcome: Outcome) -> dict[str, float]:
+        """The terms of a step; DivergedError where they are not finite."""
+        if not outcome.is_finite():
+            self._explain(outcome.batches)
+        return outcome.values()
 
     def _pass(self, audio: dict[str, Tensor], passes: int, last: bool) -> Tensor:
         """Forward and backward of a batch -> its loss, distance and difference."""

@@ -28,6 +28,7 @@ from stylefx.training.config import TrainingConfig
 from stylefx.training.loop.ema import MovingAverage
 from stylefx.training.loop.feed import interruptible, placeholder
 from stylefx.training.loop.held_out import HeldOut, batch_statistics, report_held_out
+from stylefx.training.loop.outcome import Outcome, reads_late
 from stylefx.training.loop.profiling import profiled
 from stylefx.training.loop.schedule import learning_rate
 from stylefx.training.loop.state import description, load_resumable, restore, saving_of
@@ -95,7 +96,10 @@ class Trainer:
         self.names = list(trainable(self.model))
         decay = config.optimiser.weight_decay
         kind = torch.optim.AdamW if decay else torch.optim.Adam
-        fused = True if place.device.type == "cuda" else None  # one launch, not one per parameter and operation
+        self.unread: list[tuple[int, float, Outcome]] = []  # step done, its learning rate, what came of it
+        fused = (
+            True if place.device.type == "cuda" or reads_late(place) else None
+        )  # one launch, not one per parameter and operation
         self.optimiser = kind(trainable(self.model).values(), lr=config.optimiser.learning_rate, weight_decay=decay, fused=fused)
         if state is not None:
             restore(self.model, self.average, self.optimiser, self.names, weights, training, place.device)
@@ -240,7 +244,8 @@ class Trainer:
     def _steps(self, stop: StopRequest, desk: Desk | None) -> None:
         config, meter = self.config, Throughput()
         clip, beside = config.optimiser.clip_norm, self._beside()
-        stepper = Stepper(self._wrapped(), self.objective, self.optimiser, clip, self._prepare, beside, self._recording())
+        how = self._recording(), reads_late(self.place)
+        stepper = Stepper(self._wrapped(), self.objective, self.optimiser, clip, self._prepare, beside, *how)
         self.model.train()
         if not self.is_judged:  # it was stopped or killed between the checkpoint and the end of its validation
             self._validate(self.start_step, stop, desk)
@@ -281,27 +286,41 @@ class Trainer:
             self.pairs.reseed(integer(config.seed, "train/pairs", step, self.place.rank))
         rate = learning_rate(step, config.steps, config.optimiser)
         with batch_statistics(self.model) as put_back:
-            values = stepper(batches, self.passes, rate)
-            if values is None:  # a stop came and a batch did not: this step never was
+            outcome = stepper(batches, self.passes, rate)
+            if outcome is None:  # a stop came and a batch did not: this step never was
                 put_back()
+                self._catch_up(stepper, meter, desk)
                 self._leave(step, stop, judged=True)
                 return
         if self.average is not None:
             self.average.update(self.model, step)
         meter.examples += config.global_batch
-        values, stopping = self._over_ranks(values, bool(stop))
         done = step + 1
-        self._report(done, values | {"learning_rate": rate}, meter, desk)
-        began = time.perf_counter()
+        self.unread.append((done, rate, outcome))
+        stopping = self._catch_up(stepper, meter, desk, behind=1 if stepper.late else 0, stopping=bool(stop))
         due, last = self.held_out is not None and self.held_out.is_due(done), done == config.steps
-        if stopping and not (last and not due):
+        leaving, saving = stopping and not (last and not due), due or last or done % config.checkpoints.every_steps == 0
+        if leaving or saving:
+            self._catch_up(stepper, meter, desk)  # nothing is saved of a step that is not known to be finite
+        began = time.perf_counter()
+        if leaving:
             self._leave(done, stop, judged=not due)
-        if due or last or done % config.checkpoints.every_steps == 0:
+        if saving:
             self._save(done, judged=not due)
         if due:
             self._validate(done, stop, desk)
         self.checkpoints.check()
         meter.paused(time.perf_counter() - began)
+
+    def _catch_up(self, stepper: Stepper, meter: Throughput, desk: Desk | None, behind: int = 0, stopping: bool = False) -> bool:
+        """Read and report steps until ``behind`` of them are left -> whether any rank was asked to stop."""
+        if len(self.unread) <= behind:
+            return self._over_ranks({}, stopping)[1] if behind else stopping
+        while len(self.unread) > behind:
+            done, rate, outcome = self.unread.pop(0)
+            values, stopping = self._over_ranks(stepper.read(outcome), stopping)
+            self._report(done, values | {"learning_rate": rate}, meter, desk)
+        return stopping
 
     def _over_ranks(self, values: dict[str, float], stopping: bool) -> tuple[dict[str, float], bool]:
         """Means of the loss terms over the ranks, and whether any rank was asked to stop; damage is told to all."""
