@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from pipelines.corpus.sidecar import Sidecar
+from pipelines.shards.journal import quarantine_name
 from pipelines.shards.task import ShardTask
 from pipelines.storage.base import Storage
 from stylefx.errors import DamageError
@@ -28,6 +29,8 @@ def committed_meanwhile(storage: Storage, task: ShardTask) -> Sidecar | None:
             sizes.get(task.name + suffix) == size and _sha256(storage, task.name + suffix, size) == expected
             for suffix, size, expected in files
         ):
+            if task.skip and not sidecar.counts["quarantined"]:
+                storage.delete(quarantine_name(task.name))  # who was blamed is rendered
             return sidecar
     except (FileNotFoundError, DamageError):
         pass

@@ -89,6 +89,13 @@ class StyleSettings:
     @classmethod
     def from_dict(cls, data: Any, where: str = "the settings") -> StyleSettings:
         """The inverse of ``to_dict``; a file written by hand may leave out all but format, version and effects."""
+        try:
+            return cls._read(data, where)
+        except UserError as error:  # names in the file may hold line breaks
+            raise UserError(" ".join(str(error).split())) from error
+
+    @classmethod
+    def _read(cls, data: Any, where: str) -> StyleSettings:
         if not isinstance(data, dict) or data.get("format") != SETTINGS_FORMAT:
             raise UserError(f'{where}: no "format": "{SETTINGS_FORMAT}"; give a file that `stylefx transfer` wrote')
         _known_keys(data, _KEYS, where)
@@ -126,7 +133,7 @@ class StyleSettings:
             complete,
             None if rate is None else _number(rate, f"{where}: sample_rate_hz"),
             _setting("output_gain_db", data.get("output_gain_db", 0.0), f"{where}: output_gain_db"),
-            _object(data, "about", where),
+            _finite(_object(data, "about", where), f'{where}: "about"'),
         )
 
 
@@ -164,6 +171,14 @@ def _number(value: Any, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise UserError(f"{what} is {value!r}; give a finite number")
     return float(value)
+
+
+def _finite(value: dict[str, Any], what: str) -> dict[str, Any]:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise UserError(f"{what} holds NaN or infinity, which JSON does not know; give finite numbers") from None
+    return value
 
 
 def _object(entry: dict[str, Any], key: str, where: str) -> dict[str, Any]:

@@ -68,3 +68,23 @@ def test_slips_are_refused_with_the_place_and_the_near_miss(tmp_path, change, me
 def test_what_is_written_is_read_back(tmp_path):
     data = loaded(tmp_path, FIRST).to_dict()
     assert loaded(tmp_path, data).to_dict() == data
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"effect": "\n", "settings": {}, "x": 1},
+        {"effect": "gain", "settings": {"\n": float("inf")}},
+        {"effect": "parametric_eq", "config": {"\n": 1}},
+    ],
+)
+def test_names_with_line_breaks_stay_in_one_line(tmp_path, entry):
+    with pytest.raises(UserError) as error:
+        loaded(tmp_path, {"format": "stylefx-settings", "version": 1, "effects": [entry]})
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_said_about_settings_can_be_written_again(tmp_path):
+    text = '{"format": "stylefx-settings", "version": 1, "effects": [{"effect": "gain"}], "about": {"gains": [NaN]}}'
+    with pytest.raises(UserError, match=r's\.json: "about" holds NaN or infinity, which JSON does not know'):
+        loaded(tmp_path, text)
