@@ -1,6 +1,6 @@
 """How good a model is after how many CPU seconds, and what each part of the solver's training buys.
 
-    python -m benchmarks.learning_curves CORPUS [--budget 180] [--seeds 3] [--variants solver,tiny] [--png FILE]
+    python -m benchmarks.learning_curves CORPUS [--budget 180] [--seeds 3] [--ablation-seeds 1] [--png FILE]
 
 CORPUS holds halves of one recording (manifests/train/paper.yaml says how it is built). A variant's number of steps is what fits
 into about ``--budget`` CPU seconds, warm-up, making of pairs and validations included; each validation is a point: share of the
@@ -33,6 +33,7 @@ VARIANTS: dict[str, tuple[str, list[str], float, float]] = {
     "few-pairs": ("stored recipes, no fresh effects", [*_SOLVER, "data.render=recipe", "warm_up.curve_steps=0"], 0.42, 25.0),
     "tiny": ("encoder tiny, MLP, fresh effects", ["manifests/train/tiny.yaml", "data.render=online"], 0.62, 3.0),
 }
+_MAIN = ("solver", "tiny")
 _POINTS = 4
 _HELD_OUT = re.compile(r"step (\d+): held out .*\(([\d.]+) of it\)")
 
@@ -95,6 +96,7 @@ def main() -> None:
     parser.add_argument("corpus")
     parser.add_argument("--budget", type=float, default=180.0, help="CPU seconds of a training")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--ablation-seeds", type=int, help="of the solver without one of its parts (as many as --seeds)")
     parser.add_argument("--variants", default=",".join(VARIANTS))
     parser.add_argument("--out", type=Path, default=Path("runs/learning"))
     parser.add_argument("--png", type=Path)
@@ -107,8 +109,11 @@ def main() -> None:
     unknown = [name for name in names if name not in VARIANTS]
     if unknown:
         parser.error(f"there is no variant {unknown[0]!r}; choose among {', '.join(VARIANTS)}")
-    seeds = range(1, given.seeds + 1)
-    results = {name: [measure(name, seed, given.budget, given.corpus, given.out) for seed in seeds] for name in names}
+    counts = {name: given.seeds if name in _MAIN else given.ablation_seeds or given.seeds for name in names}
+    results = {}
+    for name in names:
+        runs = (measure(name, seed, given.budget, given.corpus, given.out) for seed in range(1, counts[name] + 1))
+        results[name] = list(runs)
     for name, seconds, left in curves(results):
         cells = [f"{s:.0f} s: {v.mean():.3f} ({v.min():.3f}-{v.max():.3f})" for s, v in zip(seconds, left.T, strict=True)]
         print(f"{VARIANTS[name][0]:38s} {'  '.join(cells)}")

@@ -49,6 +49,7 @@ PROVE = pytest.mark.skipif(not int(os.environ.get("STYLEFX_PROOF", "0")), reason
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("target", ["onnx", "torch-export"])
 @pytest.mark.parametrize("name", ["tiny", pytest.param("studio", marks=PROVE), pytest.param("paper", marks=PROVE)])
 def test_a_model_comes_out_as_it_predicts(name, target, tmp_path):
