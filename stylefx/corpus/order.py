@@ -49,12 +49,13 @@ class CorpusOrder:
 
     def _shards(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """The epoch's shards in order, and the position at which each window starts (the last entry is the total)."""
-        if self._epoch is None or self._epoch[0] != epoch:
+        known = self._epoch  # another thread may put another epoch's there meanwhile
+        if known is None or known[0] != epoch:
             shards = permutation(len(self.sizes), self.seed, "order/shards", str(epoch))
             ends = np.concatenate([[0], np.cumsum(self.sizes[shards])])
             starts = np.append(ends[: -1 : self.window], self.total)
-            self._epoch = (epoch, shards, starts)
-        return self._epoch[1], self._epoch[2]
+            known = self._epoch = (epoch, shards, starts)
+        return known[1], known[2]
 
     def window_of(self, position: int) -> tuple[int, int]:
         """(epoch, window number) of a position."""
