@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import soundfile as sf
@@ -72,7 +73,7 @@ class FourLoader(TrainingLoader):
             for n, audio in enumerate(self.data.read(items[slot]).values()):
                 out[slot, n] = audio
 
-        return out, [reader.submit(fill, i) for i in range(len(positions))]
+        return SimpleNamespace(batch=lambda: out), [reader.submit(fill, i) for i in range(len(positions))]
 
 
 def ours(root: Path, items: int, workers: int, batch: int, four: bool) -> Iterator:

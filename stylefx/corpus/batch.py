@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +37,10 @@ class Batch:
     def is_placeholder(self) -> bool:
         """Whether no item counts: what stands where a batch did not come."""
         return not self.valid.any()
+
+    def with_audio(self, arrays: dict[str, np.ndarray]) -> Batch:
+        """The same items with these arrays, by the names above."""
+        return replace(self, **cast("dict[str, Any]", arrays))
 
 
 @dataclass(frozen=True)

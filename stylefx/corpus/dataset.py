@@ -14,7 +14,7 @@ from stylefx.corpus.order import CorpusOrder, Mixture
 from stylefx.corpus.pairs import Audio, Pairs, StoredPairs
 from stylefx.corpus.partners import Item, Pool, ReferenceDraws
 from stylefx.corpus.reader import Corpus, SampleRef
-from stylefx.corpus.tolerance import Tolerance, refuse_unsound
+from stylefx.corpus.tolerance import Findings, Tolerance, refuse_unsound
 from stylefx.errors import DamageError, UserError
 from stylefx.keyed import Draw
 from stylefx.recipes.references import ReferenceRule
@@ -120,7 +120,7 @@ class TrainingSet:
         """The item's arrays, each float32 (channels, half_frames)."""
         return self.pairs(item, 0, self.half_frames)
 
-    def read_sound(self, position: int, tolerance: Tolerance) -> tuple[Item, Audio, Marks]:
+    def read_sound(self, position: int, tolerance: Tolerance | Findings) -> tuple[Item, Audio, Marks]:
         """The item of a position, or where it is damaged and may be passed over, of the next position that is sound: the same
         one for every rank, and after a resume."""
         for place in range(position, position + _NEXT_TRIED):

@@ -1,7 +1,8 @@
 """Batches in order, read ahead by threads.
 
-Decoding FLAC releases the interpreter's lock, so threads read as fast as processes, start at once and hand their arrays
-over without a copy. Which items a batch holds is decided by the order alone; threads only decide when they are read.
+Decoding FLAC releases the interpreter's lock, so threads start at once and hand their arrays over without a copy; what is not
+decoding holds it, and ``stylefx.corpus.processes`` reads beside it. Which items a batch holds is decided by the order alone;
+threads only decide when they are read.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from stylefx.corpus.batch import Batch, Marks
 from stylefx.corpus.dataset import EvaluationSet, TrainingSet
 from stylefx.corpus.order import micro_batch
 from stylefx.corpus.partners import Item
-from stylefx.corpus.tolerance import Tolerance
+from stylefx.corpus.tolerance import Findings, Tolerance
 from stylefx.files import patience
 
 
@@ -37,6 +38,39 @@ class _Reader:
     def close(self) -> None:
         if self.pool is not None:
             self.pool.shutdown(wait=not patience.ending.is_set(), cancel_futures=True)
+
+
+class Reading:
+    """A micro-batch whose items are read one by one, in any order, by any threads, into ``arrays``: {name: float32 (items,
+    channels, samples)}."""
+
+    def __init__(self, data: TrainingSet, positions: range, arrays: dict[str, np.ndarray]):
+        self.data, self.positions, self.arrays = data, positions, arrays
+        self._found: list[tuple[Item, Marks] | None] = [None] * len(positions)
+
+    def fill(self, slot: int, tolerance: Tolerance | Findings) -> None:
+        item, read, marks = self.data.read_sound(self.positions[slot], tolerance)
+        for name, array in self.arrays.items():
+            array[slot] = read[name]
+        self._found[slot] = item, marks
+
+    def facts(self) -> Batch:
+        """The batch without its audio, when all slots are filled."""
+        found = [entry for entry in self._found if entry is not None]  # all of them
+        items, marks = [item for item, _ in found], [marks for _, marks in found]
+        return Batch(
+            keys=[item.ref.key for item in items],
+            epochs=[item.epoch for item in items],
+            valid=np.ones(len(items), np.float32),
+            starts=np.array([self.data.start(item.ref, item.epoch) for item in items], np.int64),
+            groups=[item.ref.group for item in items],
+            labels=[m.label for m in marks],
+            reference_other=np.array([item.other for item in items], bool),
+            nothing_to_do=np.array([m.nothing_to_do for m in marks], bool),
+        )
+
+    def batch(self) -> Batch:
+        return self.facts().with_audio(self.arrays)
 
 
 class TrainingLoader:
@@ -68,55 +102,36 @@ class TrainingLoader:
         self.rank, self.world, self.workers, self.ahead = rank, world, workers, ahead if workers else 1
         self.start_step, self.stop_step = start_step, stop_step
 
-    def _positions(self) -> Iterator[range]:
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of each array of a batch: (items, channels, samples)."""
+        return self.micro, self.data.channels, self.data.half_frames
+
+    def positions(self) -> Iterator[range]:
+        """Of every micro-batch of this rank, in order."""
         for step in range(self.start_step, self.stop_step):
             for part in range(self.accumulation):
                 yield micro_batch(step, part, self.rank, self.world, self.micro, self.accumulation)
 
-    def _start(self, reader: _Reader, positions: range) -> tuple[Callable[[], Batch], list[Future[Any]]]:
+    def _start(self, reader: _Reader, positions: range) -> tuple[Reading, list[Future[Any]]]:
         """Allocate a batch and ask for its items; the batch can be had when they are there."""
-        data, n = self.data, len(positions)
-        shape = (n, data.channels, data.half_frames)
-        data.prefetch(positions[0])
-        arrays = {name: self.allocate(shape) for name in data.fields}
-        slots: list[tuple[Item, Marks] | None] = [None] * n
-
-        def fill(slot: int) -> None:
-            item, read, marks = data.read_sound(positions[slot], self.tolerance)
-            for name in arrays:
-                arrays[name][slot] = read[name]
-            slots[slot] = item, marks
-
-        def batch() -> Batch:
-            found = [slot for slot in slots if slot is not None]  # all of them
-            items, marks = [item for item, _ in found], [marks for _, marks in found]
-            return Batch(
-                keys=[item.ref.key for item in items],
-                epochs=[item.epoch for item in items],
-                valid=np.ones(n, np.float32),
-                starts=np.array([data.start(item.ref, item.epoch) for item in items], np.int64),
-                groups=[item.ref.group for item in items],
-                labels=[m.label for m in marks],
-                reference_other=np.array([item.other for item in items], bool),
-                nothing_to_do=np.array([m.nothing_to_do for m in marks], bool),
-                **arrays,
-            )
-
-        return batch, [reader.submit(fill, i) for i in range(n)]
+        self.data.prefetch(positions[0])
+        reading = Reading(self.data, positions, {name: self.allocate(self.shape) for name in self.data.fields})
+        return reading, [reader.submit(reading.fill, i, self.tolerance) for i in range(len(positions))]
 
     def __iter__(self) -> Generator[Batch, None, None]:
-        reader, queue = _Reader(self.workers), deque[tuple[Callable[[], Batch], list[Future[Any]]]]()
-        positions = self._positions()
+        reader, queue = _Reader(self.workers), deque[tuple[Reading, list[Future[Any]]]]()
+        positions = self.positions()
         try:
             while True:
                 while len(queue) < self.ahead and (wanted := next(positions, None)) is not None:
                     queue.append(self._start(reader, wanted))
                 if not queue:
                     return
-                batch, futures = queue.popleft()
+                reading, futures = queue.popleft()
                 for future in futures:
                     future.result()
-                yield batch()
+                yield reading.batch()
         finally:
             reader.close()
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from stylefx.corpus.batch import Marks
 from stylefx.corpus.partners import Item
+from stylefx.corpus.reader import Corpus
 from stylefx.corpus.replay import read_replayed
 
 Audio = dict[str, np.ndarray]
@@ -60,11 +61,11 @@ class ReplayedPairs:
 
 
 class DryPairs:
-    """The dry halves of an item, and what a renderer makes of them; ``renderers`` one per corpus, by its identity."""
+    """The dry halves of an item, and what a renderer makes of them; ``renderers`` one per corpus."""
 
     names = (*PAIR, *DRY)
 
-    def __init__(self, renderers: Mapping[int, Renderer]):
+    def __init__(self, renderers: Mapping[Corpus, Renderer]):
         self.renderers = renderers
 
     def __call__(self, item: Item, start: int = 0, frames: int = -1) -> tuple[Audio, Marks]:
@@ -75,7 +76,7 @@ class DryPairs:
         else:
             dry = item.corpus.read(item.ref, names[:1], start, frames)[names[0]]
             reference = item.corpus.read(item.lender, names[1:], start, frames)[names[1]]
-        renderer = self.renderers[id(item.corpus)]
+        renderer = self.renderers[item.corpus]
         rendered, marks = renderer(item.ref.key, item.epoch, dry, reference, item.other, item.ref.label or "")
         return rendered | {"dry": dry, "dry_reference": reference}, marks
 

@@ -46,6 +46,9 @@ class ReferenceDraws:
         self.rule, self.seed = rule, seed
         self._pools: OrderedDict[tuple[Any, ...], tuple[Sequence[SampleRef], Partners]] = OrderedDict()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ReferenceDraws, (self.rule, self.seed)
+
     def item(self, corpus: Corpus, ref: SampleRef, epoch: int, halves: tuple[str, str], pool: Pool) -> Item:
         """``halves``: (the one to process, the other)."""
         half, other_half = halves

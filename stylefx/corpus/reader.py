@@ -85,6 +85,10 @@ class Corpus:
         self._lock = threading.Lock()
         self._files = OpenFiles()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process it is opened again, of the same shards."""
+        return type(self), (self.store, self.index, list(self.generations))
+
     @cached_property
     def _described(self) -> str | None:
         """corpus.json, which corpora of old do not have."""

@@ -19,6 +19,19 @@ def refuse_unsound(audio: dict[str, np.ndarray], key: str, where: object, shape:
             raise DamageError(f"{key} of {where} has values that are not finite in its {name}; run stylefx-pipe verify")
 
 
+class Findings:
+    """What a reader that does not decide finds, [(name, error)] in order. ``tolerant`` False: the first one is raised, too."""
+
+    def __init__(self, tolerant: bool):
+        self.tolerant = tolerant
+        self.found: list[tuple[str, DamageError]] = []
+
+    def pass_over(self, name: str, error: DamageError) -> None:
+        self.found.append((name, error))
+        if not self.tolerant:
+            raise error
+
+
 class Tolerance:
     """What of ``total`` samples may be passed over: up to ``max_share`` of them, at least one where that is not 0. Safe from
     several threads.

@@ -20,6 +20,11 @@ from stylefx.recipes.references import ReferenceRule
 MOST_READERS = 8  # more wait for one another: what is not decoding holds the interpreter's lock
 
 
+def processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,8 +60,13 @@ class DataConfig(_Section):
     corpora: list[CorpusEntry] = Field(min_length=1)
     crop_samples: int | None = Field(None, gt=0)
     window_shards: int = Field(8, gt=0)
-    workers: int | None = Field(None, ge=0, description="threads that read; default: the processors at hand but one, 8 at most")
-    ahead: int = Field(3, gt=0, description="micro-batches that are read ahead")
+    workers: int | None = Field(
+        None, ge=0, description="threads that read; default: the processors at hand but one, 8 per interpreter"
+    )
+    reader_processes: int = Field(
+        0, ge=0, description="processes per rank that share out workers, and read beside the interpreter that trains; 0: none"
+    )
+    ahead: int = Field(3, gt=0, description="micro-batches that are read ahead, by each of reader_processes")
     stream: Literal["index", "webdataset"] = "index"
     sample_rate: int | None = Field(None, gt=0, description="of items from a stream, Hz")
     half_frames: int | None = Field(None, gt=0, description="of items from a stream")
@@ -84,6 +94,11 @@ class DataConfig(_Section):
             raise ValueError("give every corpus a weight or none")
         if self.stream == "webdataset" and not (self.sample_rate and self.half_frames):
             raise ValueError("a stream needs data.sample_rate and data.half_frames")
+        if self.stream == "webdataset" and self.reader_processes:
+            raise ValueError(
+                f"data.reader_processes is {self.reader_processes}, and a stream is read by threads only; "
+                "set it to 0, or use data.stream: index"
+            )
         if self.render != "online" and self.online != OnlineConfig():
             raise ValueError("data.online counts only with data.render: online; add it, or remove data.online")
         if self.stream == "webdataset" and self.render == "recipe":
@@ -237,10 +252,14 @@ class TrainingConfig(_Section):
     stop: StopConfig = StopConfig()
     profile: ProfileConfig | None = None
 
-    def readers(self, processes: int = 1) -> int:
-        """How many threads read in each of ``processes`` on this machine."""
-        at_hand = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return self.data.workers if self.data.workers is not None else max(1, min(MOST_READERS, at_hand // processes - 1))
+    def readers(self, processes: int = 1, interpreters: int = 1) -> int:
+        """How many threads read for each of ``processes`` on this machine, in so many ``interpreters`` each."""
+        most = min(MOST_READERS * interpreters, processors() // processes - 1)
+        return self.data.workers if self.data.workers is not None else max(1, most)
+
+    def training_readers(self, processes: int = 1) -> int:
+        """Like ``readers``, of what is trained on."""
+        return max(self.data.reader_processes, self.readers(processes, max(1, self.data.reader_processes)))
 
     def accumulation(self, world: int) -> tuple[int, int]:
         """(items per forward pass of a rank, forward passes per step); UserError when the global batch does not divide."""

@@ -13,6 +13,7 @@ from stylefx.audio.levels import DEFAULT_LEVEL, LevelConvention
 from stylefx.corpus.dataset import EvaluationSet, TrainingSet, held_out_samples
 from stylefx.corpus.loader import TrainingLoader
 from stylefx.corpus.pairs import DryPairs, Pairs, ReplayedPairs, StoredPairs
+from stylefx.corpus.processes.loader import ProcessLoader
 from stylefx.corpus.reader import Corpus, SampleRef, open_corpus
 from stylefx.corpus.stream import StreamLoader, StreamSet
 from stylefx.errors import UserError
@@ -91,7 +92,7 @@ def _pairs(config: TrainingConfig, render: str, corpora: list[Corpus]) -> Pairs:
     if render == "recipe":
         return ReplayedPairs()
     online = config.data.online
-    return DryPairs({id(c): OnlineRenderer(*online_recipe(online, config.seed, c.manifest)) for c in corpora})
+    return DryPairs({c: OnlineRenderer(*online_recipe(online, config.seed, c.manifest)) for c in corpora})
 
 
 def run_level(config: TrainingConfig, corpora: list[Corpus]) -> LevelConvention:
@@ -172,10 +173,12 @@ def size_of(data: TrainingSet | StreamSet) -> int:
 def training_loader(config: TrainingConfig, data: TrainingSet | StreamSet, **options: Any) -> TrainingLoader | StreamLoader:
     """``allocate`` as of ``TrainingLoader``; a stream has its own memory."""
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    options |= {"workers": config.readers(here), "ahead": config.data.ahead, "stop_step": config.steps}
+    options |= {"workers": config.training_readers(here), "ahead": config.data.ahead, "stop_step": config.steps}
     if isinstance(data, StreamSet):
         options.pop("allocate", None)
         return StreamLoader(data, **options)
+    if config.data.reader_processes:
+        return ProcessLoader(data, processes=config.data.reader_processes, **options)
     return TrainingLoader(data, **options)
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 
+import torch
 import yaml
 
 from stylefx.corpus.dataset import TrainingSet
 from stylefx.corpus.reader import Corpus
-from stylefx.training.config import MOST_READERS, TrainingConfig
+from stylefx.training.config import MOST_READERS, TrainingConfig, processors
 from stylefx.training.setup import evaluation_set, make_model, open_corpora, trainable, training_set
 
 #: items of three halves of 131072 samples that one reader gives in a second from FLAC, and how many times as many from WAV
 _FLAC_ITEMS_S, _WAV_TIMES = 150.0, 2.5
+_MANY_PROCESSORS, _PROCESSORS_PER_READING = 8, 4
 _FEW = 8  # items per process below which a GPU waits for the host more than it computes
 
 
@@ -27,8 +29,16 @@ def _size(count: float) -> str:
 def _advice(config: TrainingConfig, world: int) -> list[str]:
     """How the work divides, and where it divides badly."""
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    readers, items = config.readers(here), config.global_batch // world
-    lines = [f"readers: {readers} thread(s) per process, {readers * here} on this machine with {os.cpu_count()} processors"]
+    readers, items, beside = config.training_readers(here), config.global_batch // world, config.data.reader_processes
+    shared = f" in {beside} reading process(es)" if beside else ""
+    lines = [
+        f"readers: {readers} thread(s) per process{shared}, {readers * here} on this machine with {os.cpu_count()} processors"
+    ]
+    if not beside and config.data.stream == "index" and processors() >= _MANY_PROCESSORS and _on_cuda(config.device):
+        lines.append(
+            f"  readers hold up the steps of a GPU, whose interpreter they share: set data.reader_processes, to "
+            f"{max(1, processors() // here // _PROCESSORS_PER_READING)} perhaps"
+        )
     if readers * here > (os.cpu_count() or 1):
         lines.append("  more readers than processors: set data.workers lower, or leave it out")
     if world > 1 and items < _FEW:
@@ -39,20 +49,25 @@ def _advice(config: TrainingConfig, world: int) -> list[str]:
     return lines
 
 
+def _on_cuda(device: str) -> bool:
+    return device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+
+
 def _reading(config: TrainingConfig, corpora: list[Corpus], frames: int) -> list[str]:
-    """What the readers can give at most, and the cure where that is too little; readers are threads, and more than
-    ``MOST_READERS`` give no more."""
-    readers = config.readers(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    """What the readers can give at most, and the cure where that is too little; more than ``MOST_READERS`` threads of an
+    interpreter give no more."""
+    readers, most = config.training_readers(int(os.environ.get("LOCAL_WORLD_SIZE", "1"))), MOST_READERS
+    most *= max(1, config.data.reader_processes)
     formats = {str(corpus.index.get("audio_format", "flac16")) for corpus in corpora}
     if config.data.render != "stored" or not readers or not corpora:
         return []
     flac = any(name.startswith("flac") for name in formats)
-    rate = _FLAC_ITEMS_S * (1.0 if flac else _WAV_TIMES) * min(readers, MOST_READERS) * 131072 / frames
+    rate = _FLAC_ITEMS_S * (1.0 if flac else _WAV_TIMES) * min(readers, most) * 131072 / frames
     lines = [f"reading: some {_size(rate)} items a second per process ({'FLAC' if flac else 'WAV'}, a processor for each reader)"]
     if flac:
         lines.append(
             f"  where the run waits for data (`data wait` in its lines), build the corpus with audio_format: pcm24 (WAV), which "
-            f"is read {_WAV_TIMES:g} times as fast; more than {MOST_READERS} readers wait for one another"
+            f"is read {_WAV_TIMES:g} times as fast; more than {most} readers wait for one another"
         )
     return lines
 
@@ -70,7 +85,7 @@ def summary(config: TrainingConfig) -> str:
     seconds = config.global_batch * item_s
     audio_bytes = micro * data.channels * data.half_frames * 4
     state = parameters * 4 * (4 + (config.optimiser.ema_decay is not None))
-    peak = state + audio_bytes * (model.encoder.memory_copies + 3 * config.data.ahead)
+    peak = state + audio_bytes * (model.encoder.memory_copies + 3 * config.data.ahead * max(1, config.data.reader_processes))
     samples = config.steps * config.global_batch
     epochs = f"{samples / data.order.total:.1f} epochs, " if isinstance(data, TrainingSet) else f"{samples} items, "
     lines = [

@@ -87,7 +87,7 @@ def dry(path, **kwargs):
     def double(key, epoch, dry, dry_reference, other, label=""):
         return {"input": dry, "target": 2 * dry, "reference": 2 * dry_reference}, Marks(label, other)
 
-    data = TrainingSet([corpus], seed=4, window=2, pairs=DryPairs({id(corpus): double}), **kwargs)
+    data = TrainingSet([corpus], seed=4, window=2, pairs=DryPairs({corpus: double}), **kwargs)
     return data, corpus
 
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from stylefx.errors import DamageError, UserError
 from stylefx.files.cache import Cache, cache_folder
@@ -56,6 +56,9 @@ class RemoteStore:
 
     def __str__(self) -> str:
         return self.url
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RemoteStore, (self.url, self.cache.folder, self.cache.limit_bytes)
 
     @property
     def limit_bytes(self) -> int | None:

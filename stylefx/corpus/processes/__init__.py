@@ -1,0 +1,1 @@
+"""Batches made by processes that read, beside the one that trains."""
