@@ -51,6 +51,16 @@ def test_a_share_is_passed_over_counted_named_and_the_same_after_a_resume(damage
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
 
 
+def test_damage_that_reading_processes_meet_is_recorded_like_that_of_threads(damaged, tmp_path):
+    path, key = damaged
+    for name, processes in (("threads", 0), ("processes", 2)):
+        said = go(small(path, data__max_damaged_share=0.1, data__reader_processes=processes), tmp_path / name)
+        assert sum(f"passed over {key}: " in line for line in said) == 1
+        state = json.loads((tmp_path / name / "checkpoints/step-00000006/state.json").read_text())
+        assert state["damaged"] == [key]
+    assert losses(tmp_path / "threads") == losses(tmp_path / "processes")
+
+
 def test_more_than_the_share_stops_the_run(corpus, tmp_path, monkeypatch):
     """Values that are not finite are damage too."""
     bad = {ref.key for ref in open_corpus(corpus).samples("train")[3:6]}

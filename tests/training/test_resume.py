@@ -40,6 +40,20 @@ def test_stopping_by_signal_and_resuming_is_bit_identical(corpus, undisturbed, t
     assert losses(tmp_path / "run") == losses(undisturbed)
 
 
+def test_a_run_goes_on_with_any_number_of_reading_processes(corpus, undisturbed, tmp_path, monkeypatch):
+    def rate(step, *args, original=trainer_module.learning_rate):
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(step, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer_module, "learning_rate", rate)
+        with pytest.raises(Interrupted, match=r"after step 4 of 6"):
+            go(small(corpus, data__reader_processes=2), tmp_path / "run")
+    go(small(corpus, data__reader_processes=1), tmp_path / "run", resume=True)
+    assert losses(tmp_path / "run") == losses(undisturbed)
+
+
 def test_kill_9_in_the_middle_and_resuming_is_bit_identical(corpus, tmp_path):
     """A process of its own, killed while it trains; it goes on from its last checkpoint."""
     config = small(corpus, steps=40, validation__every_steps=40, checkpoints__every_steps=3)

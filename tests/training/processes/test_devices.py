@@ -54,3 +54,19 @@ def test_readers_follow_the_processors_at_hand(corpus, monkeypatch):
     config = small(corpus, data__workers=None)
     assert [config.readers(processes) for processes in (1, 4, 16)] == [8, 3, 1]
     assert small(corpus, data__workers=5).readers(4) == 5
+
+
+def test_a_dry_run_counts_reading_processes_and_advises_them_beside_a_gpu(corpus, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(16)), raising=False)
+    config = small(corpus, data__workers=None, data__reader_processes=4)
+    said = summary(config)
+    assert "readers: 15 thread(s) per process in 4 reading process(es), 15 on this machine" in said
+    assert f"reading: some {15 * 150 * 131072 / 20000 / 1000:.3g} k items a second" in said
+    assert "set data.reader_processes" not in said
+    assert config.readers() == 8  # what is validated on is read by threads
+    assert small(corpus, data__workers=2, data__reader_processes=4).training_readers() == 4
+    assert "set data.reader_processes" not in summary(small(corpus, data__workers=None))
+    _pretend(monkeypatch, 1)
+    assert "set data.reader_processes, to 4 perhaps" in summary(small(corpus, device="auto"))
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(4)), raising=False)
+    assert "set data.reader_processes" not in summary(small(corpus, device="auto"))
