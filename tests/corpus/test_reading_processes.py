@@ -30,7 +30,10 @@ from tests.support.http_corpus import served
 from tests.support.stored_corpus import make_corpus
 from tests.training.conftest import small
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes in /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes in /proc"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,8 @@ def possessions() -> tuple[set[str], int]:
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_any_number_of_processes_makes_the_batches_that_threads_make(path, processes):
-    assert content(loader(path, processes, workers=3)) == content(loader(path, 0))
+    kept = list(loader(path, processes, workers=3, ahead=2))  # while the memory of the processes is used again
+    assert content(kept) == content(loader(path, 0))
 
 
 def test_after_a_resume_and_on_any_rank_the_batches_are_the_same(path):
@@ -205,8 +209,10 @@ def test_signals_are_for_the_process_that_trains(path):
     batches, taken, done = iter(loader(path, 2)), [], threading.Event()
 
     def read():
-        taken.extend(batches)
-        done.set()
+        try:
+            taken.extend(batches)
+        finally:
+            done.set()
 
     thread = threading.Thread(target=read)
     thread.start()
@@ -255,11 +261,14 @@ def test_processes_go_and_their_memory_too_when_the_one_that_trains_is_killed(pa
 # -- remote corpora
 
 
-def test_processes_share_the_cache_and_fetch_every_file_once(path, tmp_path):
+def test_processes_share_the_cache_fetch_ahead_and_fetch_every_file_once(path, tmp_path):
     with served(path) as (url, handler):
         data = TrainingSet([open_corpus(url, cache=tmp_path / "cache")], seed=4, window=2, crop=1500)
-        batches = content(ProcessLoader(data, processes=2, micro=2, accumulation=2, stop_step=6))
-    assert batches == content(loader(path, 0))
+        first = iter(ProcessLoader(data, processes=2, micro=2, stop_step=2))
+        next(first)  # of the first window of two shards; the other one is fetched ahead
+        wait_until(lambda: len(list((tmp_path / "cache").glob("??/[!.]*"))) == 8, 20)
+        first.close()
+        assert content(ProcessLoader(data, processes=2, micro=2, accumulation=2, stop_step=6)) == content(loader(path, 0))
     fetched = [name for name in handler.asked if name.startswith("/train")]
     assert len(fetched) == len(set(fetched)) == 8
 
