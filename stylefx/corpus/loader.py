@@ -40,7 +40,7 @@ class _Reader:
             self.pool.shutdown(wait=not patience.ending.is_set(), cancel_futures=True)
 
 
-class Reading:
+class MicroBatch:
     """A micro-batch whose items are read one by one, in any order, by any threads, into ``arrays``: {name: float32 (items,
     channels, samples)}."""
 
@@ -113,14 +113,14 @@ class TrainingLoader:
             for part in range(self.accumulation):
                 yield micro_batch(step, part, self.rank, self.world, self.micro, self.accumulation)
 
-    def _start(self, reader: _Reader, positions: range) -> tuple[Reading, list[Future[Any]]]:
+    def _start(self, reader: _Reader, positions: range) -> tuple[MicroBatch, list[Future[Any]]]:
         """Allocate a batch and ask for its items; the batch can be had when they are there."""
         self.data.prefetch(positions[0])
-        reading = Reading(self.data, positions, {name: self.allocate(self.shape) for name in self.data.fields})
+        reading = MicroBatch(self.data, positions, {name: self.allocate(self.shape) for name in self.data.fields})
         return reading, [reader.submit(reading.fill, i, self.tolerance) for i in range(len(positions))]
 
     def __iter__(self) -> Generator[Batch, None, None]:
-        reader, queue = _Reader(self.workers), deque[tuple[Reading, list[Future[Any]]]]()
+        reader, queue = _Reader(self.workers), deque[tuple[MicroBatch, list[Future[Any]]]]()
         positions = self.positions()
         try:
             while True:

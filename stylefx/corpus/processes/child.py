@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from stylefx.corpus.dataset import TrainingSet
-from stylefx.corpus.loader import Reading
+from stylefx.corpus.loader import MicroBatch
 from stylefx.corpus.processes.job import Job, Made, sendable
 from stylefx.corpus.processes.memory import slots_of
 from stylefx.corpus.tolerance import Findings
@@ -27,7 +27,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1) if os.name == "posix" 
 _LOOK_EVERY_S = 1.0
 _LAST_WAIT_S = 0.5  # for readers that remove what they have half fetched
 
-_Started = tuple[Reading, list[Findings], list[Future[Any]]]
+_Started = tuple[MicroBatch, list[Findings], list[Future[Any]]]
 
 
 class Readers:
@@ -47,7 +47,7 @@ class Readers:
         positions = next(self._positions, None)
         if positions is None:
             return
-        reading = Reading(self._data, positions, self._slots[self._count % len(self._slots)])
+        reading = MicroBatch(self._data, positions, self._slots[self._count % len(self._slots)])
         self._count += 1
         found = [Findings(self._job.tolerant) for _ in positions]
         futures: list[Future[Any]] = [self._pool.submit(self._data.prefetch, positions[0])]
@@ -68,7 +68,7 @@ class Readers:
                 thread.join(max(0.0, until - time.monotonic()))
 
 
-def _made(reading: Reading, found: list[Findings], futures: list[Future[Any]]) -> Made:
+def _made(reading: MicroBatch, found: list[Findings], futures: list[Future[Any]]) -> Made:
     damage = []
     try:
         for future, findings in zip(futures, [Findings(True), *found], strict=True):
