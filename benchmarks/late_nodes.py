@@ -101,7 +101,7 @@ def scans(folder: Path, nodes: list[int]) -> None:
             with cluster(count) as made:
                 for turn in ("with the start of the workers", "again"):
                     out = Path(name) / f"{count}-{turn[:5]}"
-                    manifest = manifest_for(folder, out, split={})
+                    manifest = manifest_for(folder, out, split={"fractions": {"train": 1.0, "val": 0.0, "test": 0.0}})
                     started, ended = time.perf_counter(), [0.0]
 
                     def say(text: str, ended: list[float] = ended) -> None:
