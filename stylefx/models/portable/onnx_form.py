@@ -16,6 +16,7 @@ _OPSET = 20
 _aten = torch.ops.aten
 
 
+@torch.no_grad()  # a loop in the graph would be differentiated while it is written out
 def write_onnx(program: torch.export.ExportedProgram, predictor: Predictor, about: dict[str, Any], path: Path) -> None:
     """Write one file with its weights inside; ``about`` becomes its metadata ``stylefx``."""
     converted = torch.onnx.export(
@@ -74,5 +75,6 @@ def _kth(x: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Tenso
 _WRITTEN_OUT: dict[Any, Callable[..., Any]] = {
     _aten.linalg_solve.default: _solved,
     _aten.tan.default: _tangent,
+    _aten.hypot.default: lambda x, y: torch.sqrt(x * x + y * y),
     _aten.kthvalue.default: _kth,
 }
