@@ -29,6 +29,17 @@ def call(file: Path, target: str):
     return lambda *inputs: torch.from_numpy(session.run(None, {n: v.numpy() for n, v in zip(names, inputs, strict=True)})[0])
 
 
+def off_db(model, audio, reference, intent: str, controls: torch.Tensor) -> torch.Tensor:
+    """RMS distance of the equaliser's curve from the wanted one, (batch,); of models without polishing there is no excuse."""
+    controller = model.controller
+    assert controller.polish, "the controls are others than those that predict says"
+    e_input, e_reference = model.embed(torch.cat([audio, reference]), model.sample_rate).chunk(2)
+    place = torch.full((len(controls),), model.intents.index(intent))
+    made = controller.response.exact(controls[:, controller.equaliser].double())
+    missing = controller.wanted(e_input, e_reference, place).curve_db - (made - made.mean(-1, keepdim=True))
+    return missing.square().mean(-1).sqrt()
+
+
 @torch.no_grad()
 def check(name: str, file: Path, target: str) -> None:
     """Batches of 1 and 4, every intent, windows that the file was not made with."""
@@ -41,7 +52,11 @@ def check(name: str, file: Path, target: str) -> None:
         for intent in model.intents or (None,):
             places = () if intent is None else (torch.full((batch,), model.intents.index(intent)),)
             want = model.predict(audio, reference, intent=intent)
-            torch.testing.assert_close(run(audio, reference, *places), want, atol=2e-3, rtol=0)
+            found = run(audio, reference, *places)
+            same = (found - want).abs().amax(1) < 2e-3
+            if not same.all():  # polishing may end at other bands that make the curve as well
+                apart = [off_db(model, audio, reference, intent, controls)[~same] for controls in (want, found)]
+                torch.testing.assert_close(*apart, atol=0.05, rtol=0)
             assert batch == 1 or want.std(0).max() > 1e-4  # the items are not alike
 
 
