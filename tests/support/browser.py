@@ -23,3 +23,17 @@ def running_browser() -> Iterator[Any]:
         running = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield running
         running.close()
+
+
+def tap_until(page: Any, selector: str, condition: str, tries: int = 8, wait_ms: float = 4000) -> None:
+    """Tap until the condition holds. A busy machine makes a long press of a tap, which is no click; people tap again, too."""
+    from playwright.sync_api import TimeoutError as NotYet
+
+    for left in reversed(range(tries)):
+        page.locator(selector).tap()
+        try:
+            page.wait_for_function(condition, timeout=wait_ms)
+            return
+        except NotYet:
+            if not left:
+                raise

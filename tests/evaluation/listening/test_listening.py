@@ -18,7 +18,7 @@ from stylefx.evaluation.job import EvaluationJob
 from stylefx.evaluation.listening.build import KEY, PAGE, page_text, write_listening
 from stylefx.evaluation.listening.trials import ANCHOR, HIDDEN, Stimulus, Trial, low_passed, make_trials
 from stylefx.evaluation.systems.base import ModelSystem
-from tests.support.browser import running_browser
+from tests.support.browser import running_browser, tap_until
 from tests.support.truth_corpus import make_truth_corpus, untrained_model
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -153,6 +153,5 @@ def test_it_fits_a_phone(browser, folder):
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
     sizes = tab.evaluate("[...document.querySelectorAll('button, input')].map((e) => e.getBoundingClientRect().height)")
     assert min(sizes) >= 40
-    tab.get_by_role("button", name="Sound 2").tap()
-    tab.wait_for_function("document.getElementById('play').textContent === 'Pause'")
+    tap_until(tab, "button:has-text('Sound 2')", "document.getElementById('play').textContent === 'Pause'")
     context.close()

@@ -18,6 +18,7 @@ from stylefx.inference.rendering.meter import Meter
 from stylefx.inference.settings_file import StyleSettings, load_settings
 from tests.inference.conftest import speech_like, write
 from tests.inference.page.conftest import RATE, style
+from tests.support.browser import tap_until
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -394,8 +395,7 @@ def test_a_finger_drags_a_point_on_a_phone(browser, html):
     ):
         client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": a, "y": b} for a, b in places]})
     assert page.evaluate("stylePage.state.effects[0].settings.band2_gain_db") > before + 3
-    page.locator("#play").tap()
-    page.wait_for_function("stylePage.player.playing")
+    tap_until(page, "#play", "stylePage.player.playing")
     context.close()
 
 
