@@ -112,8 +112,8 @@ def main() -> None:
     counts = {name: given.seeds if name in _MAIN else given.ablation_seeds or given.seeds for name in names}
     results = {}
     for name in names:
-        runs = (measure(name, seed, given.budget, given.corpus, given.out) for seed in range(1, counts[name] + 1))
-        results[name] = list(runs)
+        seeds = range(1, counts[name] + 1)
+        results[name] = [measure(name, seed, given.budget, given.corpus, given.out) for seed in seeds]
     for name, seconds, left in curves(results):
         cells = [f"{s:.0f} s: {v.mean():.3f} ({v.min():.3f}-{v.max():.3f})" for s, v in zip(seconds, left.T, strict=True)]
         print(f"{VARIANTS[name][0]:38s} {'  '.join(cells)}")

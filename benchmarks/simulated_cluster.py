@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks.simulation.clock import Hung
 from benchmarks.simulation.play import Broken
 from benchmarks.simulation.theatre import Theatre, in_memory, theatre
-from pipelines.workers.crew import cores
+from stylefx.files.processes.cores import cores
 
 _stage: Theatre | None = None
 

@@ -10,11 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pipelines.builder.job import BuildOptions
 from pipelines.manifest.model import Manifest
 from pipelines.render.kernels import kernels_loaded
-from pipelines.workers.crew import Crew, cores, leave_pandas_out
+from pipelines.workers.crew import Crew, leave_pandas_out
 from pipelines.workers.environment import environment_digest
 from pipelines.workers.executor import Executor, Work
 from pipelines.workers.open import choose_executor, open_executor
 from pipelines.workers.runtime import LOCAL
+from stylefx.files.processes.cores import cores
 
 
 class EarlyStart:

@@ -100,7 +100,7 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
     started = time.perf_counter()
     storage = open_storage(task.out)
     if (before := committed_meanwhile(storage, task)) is not None:
-        return {"sidecar": before, "bad": [], "filtered": {}}
+        return _as_it_is(before)
     manifest = _manifest(task.manifest)
     kernels_loaded(task.manifest)  # before any sample's time runs
     samples = read_shard(local_plan(storage, task.generation, task.plan_digest), task.number, dict(task.roots))
@@ -131,7 +131,7 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
         journal.enter("")
         if (before := committed_meanwhile(storage, task)) is not None:
             journal.leave()
-            return {"sidecar": before, "bad": [], "filtered": {}}
+            return _as_it_is(before)
         with clock.stage("commit"):
             table = _parquet(rows, shard_schema(_manifest(task.manifest), any(s.metadata for s in samples)))
             _publish(storage, task.name, temporary, table)
@@ -148,6 +148,11 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
     bad = [(r["key"], r["status"], r["reason"]) for r in rows if r["status"] in (STATUS_FAILED, STATUS_QUARANTINED)]
     filtered = Counter(r["reason"] for r in rows if r["status"] == STATUS_FILTERED)
     return {"sidecar": sidecar, "bad": bad[:_REPORTED], "filtered": dict(filtered)}
+
+
+def _as_it_is(sidecar: Sidecar) -> dict[str, Any]:
+    """The report of a shard that another worker made: why samples are missing was told to whoever waited for that one."""
+    return {"sidecar": sidecar, "bad": [], "filtered": {}}
 
 
 @functools.lru_cache(maxsize=2)

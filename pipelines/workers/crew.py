@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG = 1
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _may_fork() -> bool:
     """Whether this process has one thread only, counted by the kernel. Elsewhere than on Linux nothing is forked."""
     return sys.platform.startswith("linux") and hasattr(os, "fork") and len(os.listdir("/proc/self/task")) == 1

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from pipelines.workers.crew import Crew, become_worker, cores
+from pipelines.workers.crew import Crew, become_worker
 from pipelines.workers.direct import DirectExecutor
 from pipelines.workers.executor import Executor, Work
 from stylefx.errors import UserError
+from stylefx.files.processes.cores import cores
 
 EXECUTORS = ("auto", "ray", "inline", "direct")
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any
 
-from pipelines.workers.crew import Crew, Worker, cores
+from pipelines.workers.crew import Crew, Worker
 from stylefx.errors import StylefxError
+from stylefx.files.processes.cores import cores
 from stylefx.files.processes.spawning import did_not_start
 
 _AHEAD = 16  # tasks waiting per worker

@@ -152,7 +152,7 @@ class AudioWriter:
                 self._sound = soundfile.SoundFile(
                     self._file.fileno(), "w", self.sample_rate, channels, subtype, format=self._container, closefd=False
                 )
-                leave_out_the_time(self._sound)
+                _leave_out_the_time(self._sound)
                 self._encoder = self._sound.write
         self._encoder(samples)
 
@@ -214,7 +214,7 @@ class AudioWriter:
         self.close()
 
 
-def leave_out_the_time(sound: soundfile.SoundFile) -> None:
+def _leave_out_the_time(sound: soundfile.SoundFile) -> None:
     """Before the first sample: no PEAK chunk, which float files get by default and which holds the time of writing."""
     soundfile._snd.sf_command(sound._file, _SFC_SET_ADD_PEAK_CHUNK, soundfile._ffi.NULL, 0)
 

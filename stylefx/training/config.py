@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -14,15 +13,11 @@ from stylefx.config.overrides import apply_overrides
 from stylefx.config.read import read_yaml
 from stylefx.effects.chain import EffectChain
 from stylefx.errors import UserError
+from stylefx.files.processes.cores import cores
 from stylefx.recipes.chains import Chains, Level, NothingToDo
 from stylefx.recipes.references import ReferenceRule
 
 MOST_READERS = 8  # more wait for one another: what is not decoding holds the interpreter's lock
-
-
-def processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Section(BaseModel):
@@ -254,7 +249,7 @@ class TrainingConfig(_Section):
 
     def readers(self, processes: int = 1, interpreters: int = 1) -> int:
         """How many threads read for each of ``processes`` on this machine, in so many ``interpreters`` each."""
-        most = min(MOST_READERS * interpreters, processors() // processes - 1)
+        most = min(MOST_READERS * interpreters, cores() // processes - 1)
         return self.data.workers if self.data.workers is not None else max(1, most)
 
     def training_readers(self, processes: int = 1) -> int:

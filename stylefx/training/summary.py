@@ -9,7 +9,8 @@ import yaml
 
 from stylefx.corpus.dataset import TrainingSet
 from stylefx.corpus.reader import Corpus
-from stylefx.training.config import MOST_READERS, TrainingConfig, processors
+from stylefx.files.processes.cores import cores
+from stylefx.training.config import MOST_READERS, TrainingConfig
 from stylefx.training.setup import evaluation_set, make_model, open_corpora, trainable, training_set
 
 #: items of three halves of 131072 samples that one reader gives in a second from FLAC, and how many times as many from WAV
@@ -34,10 +35,10 @@ def _advice(config: TrainingConfig, world: int) -> list[str]:
     lines = [
         f"readers: {readers} thread(s) per process{shared}, {readers * here} on this machine with {os.cpu_count()} processors"
     ]
-    if not beside and config.data.stream == "index" and processors() >= _MANY_PROCESSORS and _on_cuda(config.device):
+    if not beside and config.data.stream == "index" and cores() >= _MANY_PROCESSORS and _on_cuda(config.device):
         lines.append(
             f"  readers hold up the steps of a GPU, whose interpreter they share: set data.reader_processes, to "
-            f"{max(1, processors() // here // _PROCESSORS_PER_READING)} perhaps"
+            f"{max(1, cores() // here // _PROCESSORS_PER_READING)} perhaps"
         )
     if readers * here > (os.cpu_count() or 1):
         lines.append("  more readers than processors: set data.workers lower, or leave it out")

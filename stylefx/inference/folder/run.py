@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from stylefx.errors import UserError
+from stylefx.files.processes.cores import cores
 from stylefx.inference.folder.plan import FileJob, kept_bits
 from stylefx.inference.folder.processes import Report, in_processes
 from stylefx.inference.folder.table import FolderRow, row_of
@@ -40,8 +40,7 @@ def number_of_processes(asked: int | None, files: int) -> int:
     """As many as asked, else one per four files and core, eight at most."""
     if asked is not None:
         return max(1, min(asked, files))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, files // _FILES_PER_PROCESS, _MOST_PROCESSES))
+    return max(1, min(cores(), files // _FILES_PER_PROCESS, _MOST_PROCESSES))
 
 
 def run_folder(tool: StyleTransfer, jobs: Sequence[FileJob], work: FolderWork, processes: int, report: Report) -> list[FolderRow]:

@@ -97,9 +97,7 @@ class Trainer:
         decay = config.optimiser.weight_decay
         kind = torch.optim.AdamW if decay else torch.optim.Adam
         self.unread: list[tuple[int, float, Outcome]] = []  # step done, its learning rate, what came of it
-        fused = (
-            True if place.device.type == "cuda" or reads_late(place) else None
-        )  # one launch, not one per parameter and operation
+        fused = True if place.device.type == "cuda" else None  # one launch, not one per parameter and operation
         self.optimiser = kind(trainable(self.model).values(), lr=config.optimiser.learning_rate, weight_decay=decay, fused=fused)
         if state is not None:
             restore(self.model, self.average, self.optimiser, self.names, weights, training, place.device)

@@ -12,9 +12,10 @@ import time
 
 import pytest
 
-from pipelines.workers.crew import Crew, cores
+from pipelines.workers.crew import Crew
 from pipelines.workers.inline import InlineExecutor
 from pipelines.workers.open import choose_executor, open_executor
+from stylefx.files.processes.cores import cores
 from tests.support.builds import hashes, manifest_for, run_build, write_sources
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
