@@ -13,7 +13,7 @@ import argparse
 import json
 from pathlib import Path
 
-from stylefx.evaluation.cli import open_job
+from stylefx.evaluation.opening import open_job
 from stylefx.evaluation.protocols.transfer import run as paired_transfer
 from stylefx.evaluation.report import Table, plain
 from stylefx.files.atomic import publish_text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from stylefx.command_line import is_quiet, json_option, out_option, overwrite_op
 from stylefx.errors import UserError
 from stylefx.evaluation.floor import floor_warning
 from stylefx.evaluation.job import BASELINES, DEFAULT_BASELINES, EvaluationJob
+from stylefx.evaluation.opening import open_job
 from stylefx.evaluation.protocols import PROTOCOLS, protocol
 from stylefx.evaluation.report import Report, plain_reports, write_folder, write_json
 from stylefx.foreign import ENGINES, OWN
+from stylefx.models.intents import TOWARDS
 
 _BASELINE_HELP = "Separated by commas. " + "; ".join(f"{name}: {text}" for name, text in BASELINES.items()) + "."
+_REFINED = {"p1", "p2", "p9"}  # protocols that measure every system
 _PROTOCOL_HELP = "\n\n".join(f"{name}: {text}" for name, (_, text) in PROTOCOLS.items())
 
 
@@ -59,6 +63,13 @@ def _names(text: str, known: dict[str, Any], what: str) -> list[str]:
     help="Whose effects make the truth of p9.",
 )
 @click.option(
+    "--refine", "refine_steps", type=click.IntRange(min=0), default=0, metavar="N",
+    help="Also measure the model's settings after N gradient steps, as `stylefx transfer --refine` makes them (p1, p2, p9).",
+)  # fmt: skip
+@click.option(
+    "--refine-to", type=click.Choice(TOWARDS), help="What they approach.  [default: belief for style, references for balance]"
+)
+@click.option(
     "--outside",
     metavar="NAME=FOLDER",
     multiple=True,
@@ -98,6 +109,8 @@ def evaluate(
     oracle_items: int | None,
     intent: str | None,
     engine: str,
+    refine_steps: int,
+    refine_to: str | None,
     outside: tuple[str, ...],
     items_to: Path | None,
     listening: Path | None,
@@ -107,6 +120,7 @@ def evaluate(
     """Measure CHECKPOINT (a .safetensors file or a run folder) on a held-out split of CORPUS."""
     names = _names(protocols, PROTOCOLS, "protocol")
     chosen = _names(baselines, BASELINES, "baseline")
+    _check_refine(names, refine_steps, refine_to)
     json_path, folder = _outputs(out, json_file, as_json)
     _check_outputs(json_path, folder, overwrite)
     as_json = as_json and json_file is None
@@ -118,7 +132,7 @@ def evaluate(
         checkpoint, corpus, device, intent, split=split, sources=sources, items=items, baselines=chosen, seed=seed, batch=batch,
         pesq=pesq,
         oracle_steps=oracle_steps, oracle_items=oracle_items, engine=engine, outside=_outside(outside),
-        training_items=training_items, render=render,
+        training_items=training_items, render=render, refine_steps=refine_steps, refine_to=refine_to,
     )  # fmt: skip
     warning = floor_warning(job.corpus, split)
     if warning:
@@ -143,6 +157,14 @@ def evaluate(
         say(f"wrote {json_path}", err=as_json)
     if as_json:
         show_json(plain_reports(reports))
+
+
+def _check_refine(names: Sequence[str], steps: int, towards: str | None) -> None:
+    """UserError where the option would do nothing."""
+    if towards and not steps:
+        raise UserError(f"--refine-to is {towards}, and no step is asked for; give --refine too")
+    if steps and not set(names) & _REFINED:
+        raise UserError(f"--refine is measured by {', '.join(sorted(_REFINED))}, not by {', '.join(names)}; add --protocol p1")
 
 
 def _outputs(out: Path | None, json_file: Path | None, as_json: bool) -> tuple[Path | None, Path | None]:
@@ -201,47 +223,6 @@ def _check_outputs(json_path: Path | None, folder: Path | None, overwrite: bool)
         check_writable(folder / "p1.json")
         if not overwrite and any(folder.glob("p*.json")):
             say(f"{folder} holds an earlier evaluation; its files are replaced where they are made again", err=True)
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"the device {device!r} cannot be used ({reason}); choose another with --device") from error
-
-
-def open_job(
-    checkpoint: Path, corpus_path: Path, device: str = "cpu", intent: str | None = None, render: str = "stored", **options: Any
-) -> EvaluationJob:
-    """Load both and make the job. ``render`` "recipe": pairs in float from the corpus' dry halves."""
-    from stylefx.audio.levels import DEFAULT_LEVEL
-    from stylefx.corpus.reader import open_corpus
-    from stylefx.corpus.replay import FloatCorpus
-    from stylefx.evaluation.systems.base import ModelSystem
-    from stylefx.models.checkpoint import load_model, read_card
-    from stylefx.models.intents import intent_number
-
-    _check_device(device)
-    corpus = open_corpus(corpus_path)
-    corpus = FloatCorpus.of(corpus) if render == "recipe" else corpus
-    model = load_model(checkpoint, device=device)
-    setup = {
-        "rendered": "in float" if render == "recipe" else None,
-        "checkpoint": checkpoint.name,
-        "corpus": corpus_path.name,
-        "model_sample_rate": model.sample_rate,
-        "device": device,
-        "weights_sha256": read_card(checkpoint)["sha256"][:16],
-    }
-    if intent is not None:
-        intent_number(intent, model.intents, checkpoint.name)
-        setup["intent"] = intent
-    relevel = not (model.level == corpus.level == DEFAULT_LEVEL)
-    system = ModelSystem(model, device, intent, relevel)
-    return EvaluationJob(system, corpus, checkpoint=checkpoint, setup=setup, **options)
 
 
 def show(report: Report) -> None:

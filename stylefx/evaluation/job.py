@@ -17,6 +17,7 @@ from stylefx.evaluation.floor import floor_in_words
 from stylefx.evaluation.pairs import Pair, batches, choose, held_out
 from stylefx.evaluation.systems.base import ModelSystem, System, SystemOutput, Untouched
 from stylefx.evaluation.systems.outside import OutsideOutputs
+from stylefx.evaluation.systems.refined import RefinedModel
 from stylefx.foreign import OWN
 from stylefx.nearest import did_you_mean
 
@@ -42,7 +43,7 @@ class EvaluationJob:
     the run.
 
     ``oracle_items`` limits those that the oracle solves, ``engine`` makes the truth of transfers across content, ``outside``
-    names folders with the outputs of other programs.
+    names folders with the outputs of other programs. ``refine_steps`` > 0 adds the model refined by as many steps.
     """
 
     model: ModelSystem
@@ -59,6 +60,8 @@ class EvaluationJob:
     oracle_items: int | None = None
     engine: str = OWN
     outside: Mapping[str, Path] = field(default_factory=dict)
+    refine_steps: int = 0
+    refine_to: str | None = None
     checkpoint: Path | None = None
     setup: dict[str, Any] = field(default_factory=dict)
 
@@ -95,9 +98,11 @@ class EvaluationJob:
 
     @cached_property
     def systems(self) -> list[System]:
-        """Input first, the model last, the chosen baselines between, in the order of ``BASELINES``; then what others made."""
+        """Input first, then the chosen baselines in the order of ``BASELINES``, what others made, the model, and it refined."""
         baselines = [self._baseline(name) for name in BASELINES if name == "input" or name in self.baselines]
-        return [*baselines, *(OutsideOutputs(name, folder) for name, folder in self.outside.items()), *self.model.by_intent()]
+        models = self.model.by_intent()
+        refined = [RefinedModel(m, self.refine_steps, self.refine_to) for m in models] if self.refine_steps else []
+        return [*baselines, *(OutsideOutputs(name, folder) for name, folder in self.outside.items()), *models, *refined]
 
     def outcomes(self, pairs: Sequence[Pair], oracle_keys: Collection[str] | None = None) -> list[dict[str, SystemOutput]]:
         """What every system makes of every pair; the oracle of those in ``oracle_keys`` only (None: of all)."""
@@ -155,6 +160,8 @@ class EvaluationJob:
             "seconds_each": round(self.corpus.half_frames / self.corpus.sample_rate, 2),
             "sample_rate": self.corpus.sample_rate,
             "channels": self.corpus.channels,
+            "refine_steps": self.refine_steps or None,
+            "refine_to": self.refine_to,
             "engine": None if self.engine == OWN else self.engine,
             "audio_format": floor_in_words(self.corpus, self.split),
             "corpus_digest": keyed.hex_digest(digests, size=8),

@@ -11,8 +11,9 @@ import torch
 
 from stylefx.effects.chain import EffectChain
 from stylefx.inference.hearing.windows import Analysis
-from stylefx.inference.refine import StyleDistance, reference_features, thinned, to_belief
+from stylefx.inference.refine import reference_features, thinned, to_heard_belief
 from stylefx.models.intents import STYLE
+from stylefx.models.refining.distance import StyleDistance
 
 if TYPE_CHECKING:
     from stylefx.models.style_transfer import StyleTransferModel
@@ -32,7 +33,7 @@ def distances(
     where the model says which curve it wants."""
     out = {"balance": _balance(model, source, references, share, settings)}
     if hasattr(model.controller, "wanted") and STYLE in model.intents:
-        measure, chain = to_belief(model, source, references, share, STYLE), model.chain
+        measure, chain = to_heard_belief(model, source, references, share, STYLE), model.chain
         sides = (chain.default_controls, chain.controls(settings))
         out["style"] = dict(zip(("before", "after"), (_total(measure(_tensor(side))) for side in sides), strict=True))
     return out

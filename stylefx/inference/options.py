@@ -13,13 +13,14 @@ from stylefx.inference.choices import (
     MAX_INTENSITY,
 )
 from stylefx.inference.rendering.loudness import Loudness
+from stylefx.models.intents import TOWARDS
 
 
 @dataclass(frozen=True)
 class TransferOptions:
     """``intensity`` 0..1.5 scales the style, ``amounts`` (("equaliser", 0.5), ...) parts of it; ``refine_steps`` > 0 improves the
-    prediction by gradient steps. ``weights`` are those of the references, ``tone_weights`` and ``dynamics_weights`` take their
-    place for a part of the effects.
+    prediction by gradient steps, ``refine_to`` says towards what: "belief", "references" or None (as the intent asks).
+    ``weights`` are those of the references, ``tone_weights`` and ``dynamics_weights`` take their place for a part of the effects.
 
     ``loudness`` is "reference" (their loudness), "input", "as-is" (as the chain leaves it) or a target in LUFS; ``ceiling_dbtp``
     None leaves peaks alone, ``peaks`` holds them by "limiter" (which takes ``peak_reduction_db`` at most), "gain" or "none".
@@ -31,6 +32,7 @@ class TransferOptions:
     weights: tuple[float, ...] = ()
     intensity: float = 1.0
     refine_steps: int = 0
+    refine_to: str | None = None
     loudness: str | float = "reference"
     ceiling_dbtp: float | None = DEFAULT_CEILING_DBTP
     peaks: str = "limiter"
@@ -50,6 +52,10 @@ class TransferOptions:
             raise UserError(f"{self.windows} windows cannot be listened to; give 1 or more")
         if self.refine_steps < 0:
             raise UserError(f"refine is {self.refine_steps}; give a number of steps, 0 or more")
+        if self.refine_to is not None and self.refine_to not in TOWARDS:
+            raise UserError(f"refine_to is {self.refine_to!r}; give {' or '.join(TOWARDS)}")
+        if self.refine_to and not self.refine_steps:
+            raise UserError(f"refine_to is {self.refine_to!r}, and no step is asked for; give refine_steps (--refine) too")
         if isinstance(self.loudness, str) and self.loudness not in LOUDNESS_WORDS:
             raise UserError(f"loudness is {self.loudness!r}; give {', '.join(LOUDNESS_WORDS)} or a number in LUFS")
         self.last_stage()

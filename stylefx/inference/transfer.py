@@ -97,8 +97,8 @@ class StyleTransfer:
         if options.refine_steps:
             from stylefx.inference.refine import refine
 
-            steps, intent = options.refine_steps, self._intent(options)
-            refined = refine(self.model, prediction, heard, styles, options.weights, steps, intent, on_step)
+            how = options.refine_steps, self._intent(options), on_step, options.refine_to
+            refined = refine(self.model, prediction, heard, styles, options.weights, *how)
             prediction = replace(prediction, controls=refined.controls)
         style = place(self.model, prediction, heard, styles, options)
         found = {"model": self.identity(), "analysis": self._how_heard(options)}

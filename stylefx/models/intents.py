@@ -9,6 +9,10 @@ from stylefx.nearest import did_you_mean
 STYLE, BALANCE = "style", "balance"
 INTENTS = (STYLE, BALANCE)
 
+#: what settings are refined towards: what the model believes was done to the references, or the references' averages
+BELIEF, REFERENCES = "belief", "references"
+TOWARDS = (BELIEF, REFERENCES)
+
 
 def intent_number(intent: str | None, known: tuple[str, ...], model: str) -> int:
     """The place of ``intent`` (None: the first) among those that a model knows; UserError for another."""

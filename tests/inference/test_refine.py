@@ -6,9 +6,12 @@ import torch
 
 from stylefx.effects.presets import deepafx_st_chain
 from stylefx.errors import UserError
-from stylefx.inference import refine as module
 from stylefx.inference.hearing.predict import Prediction, predict
 from stylefx.inference.hearing.windows import Analysis, Window
+from stylefx.inference.refine import refine
+from stylefx.models.refining import steps as steps_module
+from stylefx.models.refining.distance import StyleDistance
+from stylefx.models.refining.steps import Refined
 from stylefx.models.style_transfer import build_model
 from tests.inference.conftest import speech_like, write
 
@@ -16,6 +19,7 @@ RATE = 24000
 
 
 class Model:
+    encoder = torch.nn.Identity()
     chain, sample_rate, intents = deepafx_st_chain(), float(RATE), ()
 
 
@@ -36,9 +40,9 @@ def pair():
     return source, chain.render(other, settings, RATE), chain.render(source, settings, RATE)
 
 
-def run(pair, steps: int) -> module.Refined:
+def run(pair, steps: int) -> Refined:
     start = Model.chain.default_controls
-    return module.refine(Model, Prediction(Model.chain, start, start[None]), analysis(pair[0]), [analysis(pair[1])], (), steps)
+    return refine(Model, Prediction(Model.chain, start, start[None]), analysis(pair[0]), [analysis(pair[1])], (), steps)
 
 
 def test_steps_bring_the_distance_down_and_the_output_towards_the_truth(pair):
@@ -64,14 +68,14 @@ def test_no_steps_change_nothing(pair):
 
 def test_the_prior_holds_the_settings_near_the_prediction(pair, monkeypatch):
     free = run(pair, 10)
-    monkeypatch.setattr(module, "PRIOR_DB", 2000.0)
+    monkeypatch.setattr(steps_module, "PRIOR_DB", 2000.0)
     held = run(pair, 10)
     assert 0 < held.moved < 0.5 * free.moved
 
 
 def test_distances_do_not_depend_on_the_number_of_windows(pair):
     """Features are averaged: the same window twice is the same style."""
-    distance = module.StyleDistance(RATE)
+    distance = StyleDistance(RATE)
     one = torch.from_numpy(pair[0])[None]
     a = distance.features(one, torch.ones(1))
     b = distance.features(one.expand(3, -1, -1), torch.full((3,), 1 / 3))
@@ -101,7 +105,7 @@ def test_under_style_the_bands_come_nearer_to_the_curve_that_the_model_wants(sol
     torch.set_num_threads(1)
     heard, reference = analysis(pair[0]), analysis(pair[1])
     start = predict(solver, heard, [reference], (), "style")
-    refined = module.refine(solver, start, heard, [reference], (), 40, "style")
+    refined = refine(solver, start, heard, [reference], (), 40, "style")
     assert list(refined.parts_after) == ["curve"]
     assert refined.after < 0.9 * refined.before
     others = solver.controller.others.numpy()
@@ -111,7 +115,7 @@ def test_under_style_the_bands_come_nearer_to_the_curve_that_the_model_wants(sol
 def test_under_balance_the_output_comes_nearer_to_the_references_averages(solver, pair):
     heard, reference = analysis(pair[0]), analysis(pair[1])
     start = predict(solver, heard, [reference], (), "balance")
-    refined = module.refine(solver, start, heard, [reference], (), 10, "balance")
+    refined = refine(solver, start, heard, [reference], (), 10, "balance")
     assert set(refined.parts_after) == {"spectrum", "dynamics"}
     assert refined.after < refined.before
 
@@ -119,7 +123,7 @@ def test_under_balance_the_output_comes_nearer_to_the_references_averages(solver
 def test_without_an_intent_the_models_first_is_meant(solver, pair):
     heard, reference = analysis(pair[0]), analysis(pair[1])
     start = predict(solver, heard, [reference], ())
-    refined = module.refine(solver, start, heard, [reference], (), 0)
+    refined = refine(solver, start, heard, [reference], (), 0)
     assert list(refined.parts_after) == ["curve"]
 
 
@@ -130,4 +134,28 @@ def test_a_model_that_wants_no_curve_cannot_refine_a_style(pair):
     start = Model.chain.default_controls
     prediction = Prediction(Model.chain, start, start[None])
     with pytest.raises(UserError, match="says which curve it wants"):
-        module.refine(Plain, prediction, analysis(pair[0]), [analysis(pair[1])], (), 5, "style")
+        refine(Plain, prediction, analysis(pair[0]), [analysis(pair[1])], (), 5, "style")
+
+
+def test_a_style_can_be_refined_towards_the_references_too(solver, pair):
+    """Halves of one recording: what the reference's averages are is what was done to it."""
+    heard, reference = analysis(pair[0]), analysis(pair[1])
+    start = predict(solver, heard, [reference], (), "style")
+    refined = refine(solver, start, heard, [reference], (), 10, "style", towards="references")
+    assert (refined.towards, set(refined.parts_after)) == ("references", {"spectrum", "dynamics"})
+    assert refined.after < refined.before
+
+
+def test_the_command_says_what_it_approached(tmp_path, command):
+    a = write(tmp_path / "a.wav", speech_like(6, RATE, seed=1), RATE)
+    b = write(tmp_path / "b.wav", speech_like(6, RATE, seed=2, pitch_hz=230), RATE)
+    how = ["-o", tmp_path / "o.wav", "--model", "paper", "--overwrite"]
+    status, text, _ = command("transfer", a, b, *how, "--refine", 2)
+    assert status == 0
+    assert "refine: distance to the curve that the model believes in" in text
+    status, text, _ = command("transfer", a, b, *how, "--refine", 2, "--refine-to", "references")
+    assert status == 0
+    assert "refine: distance to the references" in text
+    status, _, said = command("transfer", a, b, *how, "--refine-to", "references")
+    assert status != 0
+    assert "give refine_steps (--refine) too" in said

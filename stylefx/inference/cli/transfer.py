@@ -22,6 +22,7 @@ from stylefx.inference.cli.options import (
     show_rendered,
 )
 from stylefx.inference.cli.pipes import STANDARD, readable, writable
+from stylefx.models.intents import REFERENCES, TOWARDS
 from stylefx.progress import step_progress
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ if TYPE_CHECKING:
 @click.option("--intensity", type=float, default=1.0, show_default=True, help=f"How much of the style, 0..{MAX_INTENSITY}.")
 @click.option("--refine", "steps", type=int, default=0, metavar="N", help="Improve the prediction by N gradient steps.")
 @click.option(
+    "--refine-to",
+    type=click.Choice(TOWARDS),
+    help="What those steps approach: what the model believes was done to the references, or the references' average spectrum "
+    "and dynamics (for references of the same content).  [default: belief for style, references for balance]",
+)
+@click.option(
     "--windows", type=int, default=DEFAULT_WINDOWS, show_default=True, help="How many stretches of each recording to listen to."
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
@@ -87,6 +94,7 @@ def transfer(
     amounts: str,
     intensity: float,
     steps: int,
+    refine_to: str | None,
     overwrite: bool,
     no_tags: bool,
     album: bool,
@@ -123,6 +131,7 @@ def transfer(
         weights=weights,
         intensity=intensity,
         refine_steps=steps,
+        refine_to=refine_to,
         loudness=wanted,
         ceiling_dbtp=ceiling,
         peaks=peaks,
@@ -204,10 +213,8 @@ def _show(done: Transferred, output: str, err: bool) -> None:
     say(settings_table(done.style), err=err)
     refined = done.style.about.get("refine")
     if refined:
-        say(
-            f"refine: distance to the references {refined['before']:.3f} -> {refined['after']:.3f} in {refined['steps']} steps",
-            err=err,
-        )
+        to = "the references" if refined["towards"] == REFERENCES else "the curve that the model believes in"
+        say(f"refine: distance to {to} {refined['before']:.3f} -> {refined['after']:.3f} in {refined['steps']} steps", err=err)
     say(agreement_line(done.style.about["confidence"]), err=err)
     for line in (*distance_lines(done.style.about), *map(limited_line, done.style.about.get("limited", ()))):
         say(line, err=err)

@@ -1,0 +1,48 @@
+"""The model's settings after gradient steps, as ``transfer --refine`` makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stylefx.evaluation.systems.base import ModelSystem
+
+
+class RefinedModel(ModelSystem):
+    """A model's system, each prediction improved by ``steps`` steps ``towards`` "belief", "references" or None (as the intent
+    asks). Items are as long as the model hears, so each is one window."""
+
+    def __init__(self, plain: ModelSystem, steps: int, towards: str | None = None):
+        super().__init__(plain.model, plain.device, plain.intent, plain.relevel)
+        self.steps, self.towards = steps, towards
+        self.name, self.title = f"{plain.name}-refined", f"{plain.title}, refined"
+
+    def predict(
+        self, inputs: Sequence[np.ndarray], references: Sequence[np.ndarray], sample_rate: float, native: bool = False
+    ) -> np.ndarray:
+        """Items one after the other: none must depend on its neighbours. Steps are made at the model's rate."""
+        controls = super().predict(inputs, references, sample_rate, native)
+        if not np.isfinite(controls).all():  # a model that diverged has no settings to go on from
+            return controls
+        sides = zip(controls, inputs, references, strict=True)
+        return np.stack([self._refined(start, x, y, sample_rate) for start, x, y in sides])
+
+    def _refined(self, start: np.ndarray, x: np.ndarray, y: np.ndarray, sample_rate: float) -> np.ndarray:
+        import torch
+
+        from stylefx.models.intents import REFERENCES
+        from stylefx.models.refining.distance import StyleDistance
+        from stylefx.models.refining.steps import descend, to_belief, to_references, what_to_approach
+
+        source, reference = (torch.from_numpy(self._heard(side, sample_rate, self.model.sample_rate))[None] for side in (x, y))
+        towards = what_to_approach(self.model, self.intent, self.towards)
+        if towards == REFERENCES:
+            with torch.no_grad():
+                wanted = StyleDistance.as_heard_by(self.model).features(reference, torch.ones(1))
+            measure = to_references(self.model, source, wanted)
+        else:
+            with torch.no_grad():
+                e_input, e_reference = (self.model.embed(side.to(self.device))[0] for side in (source, reference))
+            measure = to_belief(self.model, e_input, e_reference, self.intent)
+        return descend(measure, start, towards, self.steps).controls

@@ -1,0 +1,129 @@
+"""Gradient steps on the controls, from the prediction to what the intent asks for, with a prior that holds them near it.
+
+Towards the *references* the output of the input's windows must resemble the references' windows: in the average spectrum (level
+of the mean power, mean level and its spread, per band) and in the dynamics (quantiles of level and peak, crest factors, how
+fast levels rise and fall). That is *balance*, and style too where the references are of the same content, as halves of one
+recording are. With other content it would carry the references' own voices and arrangements over; so under *style* the
+equaliser's bands are brought nearer to the curve that the model *believes* in, which they could not follow exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stylefx.differentiable import DifferentiableChain
+from stylefx.errors import UserError
+from stylefx.models.intents import BALANCE, BELIEF, REFERENCES, intent_number
+from stylefx.models.refining.distance import StyleDistance
+from stylefx.models.solver.controller import SolverController
+
+if TYPE_CHECKING:
+    from stylefx.models.style_transfer import StyleTransferModel
+
+LEARNING_RATE = 0.03
+PRIOR_DB = 6.0  # cost of moving one control over its whole range; it grows with the square of the way
+Measure = Callable[[Tensor], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Controls (num_controls,) and the distances to what was aimed at in dB before and after, with the part of each."""
+
+    controls: np.ndarray
+    towards: str
+    steps: int
+    before: float
+    after: float
+    parts_before: dict[str, float]
+    parts_after: dict[str, float]
+    moved: float
+
+    def to_dict(self) -> dict[str, Any]:
+        out = asdict(self)
+        del out["controls"]
+        return {**out, "unit": "dB"}
+
+
+def what_to_approach(model: StyleTransferModel, intent: str | None, towards: str | None) -> str:
+    """``towards``, or where it is None what the intent asks for; ``intent`` None is the one that the model means by itself, and a
+    model that knows none was taught balance by halves of one recording."""
+    meant = intent or (model.intents[0] if model.intents else BALANCE)
+    return towards or (REFERENCES if meant == BALANCE else BELIEF)
+
+
+def to_references(model: StyleTransferModel, inputs: Tensor, wanted: dict[str, Tensor]) -> Measure:
+    """Windows of the input (windows, channels, samples) at the model's rate, the references' features -> measure: controls
+    (num_controls,) -> differences of the output's averages from them."""
+    rate, chain = float(model.sample_rate), DifferentiableChain(model.chain)
+    distance, even = StyleDistance.as_heard_by(model), torch.full((len(inputs),), 1 / len(inputs))
+
+    def measure(controls: Tensor) -> dict[str, Tensor]:
+        output = chain(inputs, controls.expand(len(inputs), -1), rate)
+        return distance(distance.features(output, even), wanted)
+
+    return measure
+
+
+def believing(model: StyleTransferModel) -> SolverController:
+    """The controller of a model that says which curve it wants; UserError for another."""
+    if not isinstance(model.controller, SolverController):
+        raise UserError(
+            "refining the style needs a model that says which curve it wants (controller: solver), and this one does not; "
+            "refine towards the balance, or leave --refine out"
+        )
+    return model.controller
+
+
+def to_belief(model: StyleTransferModel, e_input: Tensor, e_reference: Tensor, intent: str | None) -> Measure:
+    """Embeddings of both sides (D,) -> measure: controls (num_controls,) -> mean difference of the equaliser from the curve that
+    the model wants, up to a constant. UserError for a model that wants none."""
+    controller = believing(model)
+    number = torch.tensor([intent_number(intent, model.intents, "the model")], device=e_input.device)
+    with torch.no_grad():
+        curve = controller.wanted(e_input[None].clone(), e_reference[None].clone(), number).curve_db[0]
+
+    def measure(controls: Tensor) -> dict[str, Tensor]:
+        found = controller.response(controls.to(curve.device)[controller.equaliser][None])[0]
+        return {"curve": ((found - found.mean()) - (curve - curve.mean())).abs().mean().to(controls.device)}
+
+    return measure
+
+
+def descend(
+    measure: Measure, predicted: np.ndarray, towards: str, steps: int, on_step: Callable[[int], None] | None = None
+) -> Refined:
+    """``steps`` steps of Adam from the predicted controls; the best controls seen are returned, so never worse ones."""
+    start = torch.from_numpy(predicted).float()
+    controls = start.clone().requires_grad_()
+    optimiser = torch.optim.Adam([controls], lr=LEARNING_RATE, betas=(0.9, 0.98))
+    seen: list[tuple[float, np.ndarray, dict[str, float]]] = []
+    for step in range(steps + 1):
+        optimiser.zero_grad()
+        parts = measure(controls)
+        objective = sum(parts.values()) + PRIOR_DB * (controls - start).square().sum()
+        values = {name: float(part.detach()) for name, part in parts.items()}
+        seen.append((float(objective.detach()), controls.detach().double().numpy().copy(), values))
+        if step < steps:
+            objective.backward()
+            _lower_rate(optimiser, step, steps)
+            optimiser.step()
+            with torch.no_grad():
+                controls.clamp_(0.0, 1.0)
+            if on_step is not None:
+                on_step(step + 1)
+    _, best, after = min(seen, key=lambda s: s[0])
+    before = seen[0][2]
+    moved = float(np.abs(best - predicted).max())
+    return Refined(best, towards, steps, sum(before.values()), sum(after.values()), before, after, moved)
+
+
+def _lower_rate(optimiser: torch.optim.Optimizer, step: int, steps: int) -> None:
+    """A linear fall to a tenth: the last steps settle."""
+    for group in optimiser.param_groups:
+        group["lr"] = LEARNING_RATE * (1 - 0.9 * step / steps)
