@@ -19,7 +19,7 @@ from stylefx.models.intents import TOWARDS
 @dataclass(frozen=True)
 class TransferOptions:
     """``intensity`` 0..1.5 scales the style, ``amounts`` (("equaliser", 0.5), ...) parts of it; ``refine_steps`` > 0 improves the
-    prediction by gradient steps, ``refine_to`` says towards what: "belief", "references" or None (as the intent asks).
+    prediction by gradient steps, ``refine_to`` says towards what ("belief", "references", "between"; None: as the intent asks).
     ``weights`` are those of the references, ``tone_weights`` and ``dynamics_weights`` take their place for a part of the effects.
 
     ``loudness`` is "reference" (their loudness), "input", "as-is" (as the chain leaves it) or a target in LUFS; ``ceiling_dbtp``

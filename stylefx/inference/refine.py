@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stylefx.inference.hearing.predict import Prediction, check_weights, pooled
 from stylefx.inference.hearing.windows import Analysis
-from stylefx.models.intents import REFERENCES
+from stylefx.models.intents import BELIEF, BETWEEN
 from stylefx.models.refining.distance import StyleDistance
 from stylefx.models.refining.steps import Measure, Refined, believing, descend, to_belief, to_references, what_to_approach
 
@@ -32,18 +32,19 @@ def refine(
     on_step: Callable[[int], None] | None = None,
     towards: str | None = None,
 ) -> Refined:
-    """``steps`` steps from the predicted controls ``towards`` "belief" or "references"; None is what the intent asks for.
+    """``steps`` steps from the predicted controls.
 
-    UserError for a style that the model has no belief about.
+    ``towards`` is "belief", "references", "between" or None for what the intent asks for. UserError for a style
+    that the model has no belief about.
     """
     share = check_weights(weights, len(references))
     towards = what_to_approach(model, intent, towards)
-    if towards == REFERENCES:
+    if towards == BELIEF:
+        measure = to_heard_belief(model, source, references, share, intent)
+    else:
         with torch.no_grad():
             wanted = reference_features(StyleDistance.as_heard_by(model), references, share)
-        measure = to_references(model, thinned(source), wanted)
-    else:
-        measure = to_heard_belief(model, source, references, share, intent)
+        measure = to_references(model, thinned(source), wanted, prediction.controls if towards == BETWEEN else None)
     return descend(measure, prediction.controls, towards, steps, on_step)
 
 

@@ -9,9 +9,10 @@ from stylefx.nearest import did_you_mean
 STYLE, BALANCE = "style", "balance"
 INTENTS = (STYLE, BALANCE)
 
-#: what settings are refined towards: what the model believes was done to the references, or the references' averages
-BELIEF, REFERENCES = "belief", "references"
-TOWARDS = (BELIEF, REFERENCES)
+#: what settings are refined towards: what the model believes was done to the references, the references' averages, or the middle
+#: between those and what the prediction comes to
+BELIEF, REFERENCES, BETWEEN = "belief", "references", "between"
+TOWARDS = (BELIEF, REFERENCES, BETWEEN)
 
 
 def intent_number(intent: str | None, known: tuple[str, ...], model: str) -> int:

@@ -146,6 +146,22 @@ def test_a_style_can_be_refined_towards_the_references_too(solver, pair):
     assert refined.after < refined.before
 
 
+def test_between_is_nearer_to_the_truth_than_a_wrong_prediction_and_a_reference_of_other_words(pair):
+    """The prediction is wrong by what it is, the reference by what it plays; the middle errs less than the prediction."""
+    from stylefx.audio.distance import mr_stft
+
+    source, reference, target = pair
+    wrong = Model.chain.controls(Model.chain.complete(None))
+    wrong[[0, 6, 15]] += (0.12, 0.1, 0.1)
+    start = Prediction(Model.chain, wrong, wrong[None])
+    refined = refine(Model, start, analysis(source), [analysis(reference)], (), 40, towards="between")
+    assert (refined.towards, set(refined.parts_after)) == ("between", {"spectrum", "dynamics"})
+    half_way = refine(Model, start, analysis(source), [analysis(reference)], (), 0, towards="references")
+    assert refined.before == pytest.approx(half_way.before / 2, rel=1e-3)
+    before, after = (Model.chain.render(source, Model.chain.settings(c), RATE) for c in (wrong, refined.controls))
+    assert mr_stft(after, target) < mr_stft(before, target)
+
+
 def test_the_command_says_what_it_approached(tmp_path, command):
     a = write(tmp_path / "a.wav", speech_like(6, RATE, seed=1), RATE)
     b = write(tmp_path / "b.wav", speech_like(6, RATE, seed=2, pitch_hz=230), RATE)
@@ -156,6 +172,9 @@ def test_the_command_says_what_it_approached(tmp_path, command):
     status, text, _ = command("transfer", a, b, *how, "--refine", 2, "--refine-to", "references")
     assert status == 0
     assert "refine: distance to the references" in text
+    status, text, _ = command("transfer", a, b, *how, "--refine", 2, "--refine-to", "between")
+    assert status == 0
+    assert "refine: distance to the middle of prediction and references" in text
     status, _, said = command("transfer", a, b, *how, "--refine-to", "references")
     assert status != 0
     assert "give refine_steps (--refine) too" in said

@@ -10,8 +10,8 @@ from stylefx.evaluation.systems.base import ModelSystem
 
 
 class RefinedModel(ModelSystem):
-    """A model's system, each prediction improved by ``steps`` steps ``towards`` "belief", "references" or None (as the intent
-    asks). Items are as long as the model hears, so each is one window."""
+    """A model's system, each prediction improved by ``steps`` steps ``towards`` "belief", "references", "between" or None (as the
+    intent asks). Items are as long as the model hears, so each is one window."""
 
     def __init__(self, plain: ModelSystem, steps: int, towards: str | None = None):
         super().__init__(plain.model, plain.device, plain.intent, plain.relevel)
@@ -31,18 +31,17 @@ class RefinedModel(ModelSystem):
     def _refined(self, start: np.ndarray, x: np.ndarray, y: np.ndarray, sample_rate: float) -> np.ndarray:
         import torch
 
-        from stylefx.models.intents import REFERENCES
+        from stylefx.models.intents import BELIEF, BETWEEN
         from stylefx.models.refining.distance import StyleDistance
         from stylefx.models.refining.steps import descend, to_belief, to_references, what_to_approach
 
         source, reference = (torch.from_numpy(self._heard(side, sample_rate, self.model.sample_rate))[None] for side in (x, y))
         towards = what_to_approach(self.model, self.intent, self.towards)
-        if towards == REFERENCES:
-            with torch.no_grad():
-                wanted = StyleDistance.as_heard_by(self.model).features(reference, torch.ones(1))
-            measure = to_references(self.model, source, wanted)
-        else:
-            with torch.no_grad():
+        with torch.no_grad():
+            if towards == BELIEF:
                 e_input, e_reference = (self.model.embed(side.to(self.device))[0] for side in (source, reference))
-            measure = to_belief(self.model, e_input, e_reference, self.intent)
+                measure = to_belief(self.model, e_input, e_reference, self.intent)
+            else:
+                wanted = StyleDistance.as_heard_by(self.model).features(reference, torch.ones(1))
+                measure = to_references(self.model, source, wanted, start if towards == BETWEEN else None)
         return descend(measure, start, towards, self.steps).controls

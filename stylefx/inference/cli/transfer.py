@@ -22,11 +22,17 @@ from stylefx.inference.cli.options import (
     show_rendered,
 )
 from stylefx.inference.cli.pipes import STANDARD, readable, writable
-from stylefx.models.intents import REFERENCES, TOWARDS
+from stylefx.models.intents import BELIEF, BETWEEN, REFERENCES, TOWARDS
 from stylefx.progress import step_progress
 
 if TYPE_CHECKING:
     from stylefx.inference.transfer import Transferred
+
+_APPROACHED = {
+    BELIEF: "the curve that the model believes in",
+    REFERENCES: "the references",
+    BETWEEN: "the middle of prediction and references",
+}
 
 
 @click.command()
@@ -59,8 +65,9 @@ if TYPE_CHECKING:
 @click.option(
     "--refine-to",
     type=click.Choice(TOWARDS),
-    help="What those steps approach: what the model believes was done to the references, or the references' average spectrum "
-    "and dynamics (for references of the same content).  [default: belief for style, references for balance]",
+    help="What those steps approach: what the model believes was done to the references; the references' average spectrum and "
+    "dynamics; or the middle between these and the predicted ones, for references of the same content.  "
+    "[default: belief for style, references for balance]",
 )
 @click.option(
     "--windows", type=int, default=DEFAULT_WINDOWS, show_default=True, help="How many stretches of each recording to listen to."
@@ -213,7 +220,7 @@ def _show(done: Transferred, output: str, err: bool) -> None:
     say(settings_table(done.style), err=err)
     refined = done.style.about.get("refine")
     if refined:
-        to = "the references" if refined["towards"] == REFERENCES else "the curve that the model believes in"
+        to = _APPROACHED[refined["towards"]]
         say(f"refine: distance to {to} {refined['before']:.3f} -> {refined['after']:.3f} in {refined['steps']} steps", err=err)
     say(agreement_line(done.style.about["confidence"]), err=err)
     for line in (*distance_lines(done.style.about), *map(limited_line, done.style.about.get("limited", ()))):

@@ -34,7 +34,10 @@ class StyleDistance(nn.Module):
         mono = audio.mean(dim=1)
         power = self.bands.power(mono, self.sample_rate)
         audible = self.bands.exists(self.sample_rate, audio.device).bool().repeat(3)
-        rows = {"spectrum": average_spectrum(power, self.floor_power)[:, audible], "dynamics": self.dynamics(mono, self.sample_rate)}
+        rows = {
+            "spectrum": average_spectrum(power, self.floor_power)[:, audible],
+            "dynamics": self.dynamics(mono, self.sample_rate),
+        }
         return {name: (share[:, None] * row).sum(0) for name, row in rows.items()}
 
     def forward(self, a: dict[str, Tensor], b: dict[str, Tensor]) -> dict[str, Tensor]:

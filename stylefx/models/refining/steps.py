@@ -1,10 +1,15 @@
-"""Gradient steps on the controls, from the prediction to what the intent asks for, with a prior that holds them near it.
+"""Gradient steps on the controls, from the prediction to what is asked for.
 
 Towards the *references* the output of the input's windows must resemble the references' windows: in the average spectrum (level
 of the mean power, mean level and its spread, per band) and in the dynamics (quantiles of level and peak, crest factors, how
-fast levels rise and fall). That is *balance*, and style too where the references are of the same content, as halves of one
-recording are. With other content it would carry the references' own voices and arrangements over; so under *style* the
-equaliser's bands are brought nearer to the curve that the model *believes* in, which they could not follow exactly.
+fast levels rise and fall). That is *balance*. A prior holds the settings near the prediction.
+
+*Between* is for references of the same content, such as halves of one recording: the output must resemble the middle of the
+references' averages and its own as predicted. What the reference's stretch happens to play and what the model misread have
+nothing to do with each other, so that the middle is nearer to the truth than either.
+
+With other content both would carry the references' own voices and arrangements over; so under *style* the equaliser's bands
+are brought nearer to the curve that the model *believes* in, which they could not follow exactly.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ from torch import Tensor
 
 from stylefx.differentiable import DifferentiableChain
 from stylefx.errors import UserError
-from stylefx.models.intents import BALANCE, BELIEF, REFERENCES, intent_number
+from stylefx.models.intents import BALANCE, BELIEF, BETWEEN, REFERENCES, intent_number
 from stylefx.models.refining.distance import StyleDistance
 from stylefx.models.solver.controller import SolverController
 
@@ -57,17 +62,22 @@ def what_to_approach(model: StyleTransferModel, intent: str | None, towards: str
     return towards or (REFERENCES if meant == BALANCE else BELIEF)
 
 
-def to_references(model: StyleTransferModel, inputs: Tensor, wanted: dict[str, Tensor]) -> Measure:
+def to_references(
+    model: StyleTransferModel, inputs: Tensor, wanted: dict[str, Tensor], predicted: np.ndarray | None = None
+) -> Measure:
     """Windows of the input (windows, channels, samples) at the model's rate, the references' features -> measure: controls
-    (num_controls,) -> differences of the output's averages from them."""
+    (num_controls,) -> differences of the output's averages from them; with ``predicted`` controls from the middle of both."""
     rate, chain = float(model.sample_rate), DifferentiableChain(model.chain)
     distance, even = StyleDistance.as_heard_by(model), torch.full((len(inputs),), 1 / len(inputs))
 
-    def measure(controls: Tensor) -> dict[str, Tensor]:
-        output = chain(inputs, controls.expand(len(inputs), -1), rate)
-        return distance(distance.features(output, even), wanted)
+    def heard(controls: Tensor) -> dict[str, Tensor]:
+        return distance.features(chain(inputs, controls.expand(len(inputs), -1), rate), even)
 
-    return measure
+    if predicted is not None:
+        with torch.no_grad():
+            own = heard(torch.from_numpy(predicted).float())
+        wanted = {name: (row + own[name]) / 2 for name, row in wanted.items()}
+    return lambda controls: distance(heard(controls), wanted)
 
 
 def believing(model: StyleTransferModel) -> SolverController:
@@ -100,13 +110,14 @@ def descend(
 ) -> Refined:
     """``steps`` steps of Adam from the predicted controls; the best controls seen are returned, so never worse ones."""
     start = torch.from_numpy(predicted).float()
+    prior_db = 0.0 if towards == BETWEEN else PRIOR_DB  # the middle holds the prediction already
     controls = start.clone().requires_grad_()
     optimiser = torch.optim.Adam([controls], lr=LEARNING_RATE, betas=(0.9, 0.98))
     seen: list[tuple[float, np.ndarray, dict[str, float]]] = []
     for step in range(steps + 1):
         optimiser.zero_grad()
         parts = measure(controls)
-        objective = sum(parts.values()) + PRIOR_DB * (controls - start).square().sum()
+        objective = sum(parts.values()) + prior_db * (controls - start).square().sum()
         values = {name: float(part.detach()) for name, part in parts.items()}
         seen.append((float(objective.detach()), controls.detach().double().numpy().copy(), values))
         if step < steps:
