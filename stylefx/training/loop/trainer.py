@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import torch
-import yaml
 from torch.nn.parallel import DistributedDataParallel
 
 from stylefx.corpus.batch import Batch
 from stylefx.corpus.tolerance import Tolerance
-from stylefx.errors import Interrupted, UserError
+from stylefx.errors import Interrupted
 from stylefx.files import patience
-from stylefx.files.atomic import write_whole
-from stylefx.files.sentences import explained
 from stylefx.keyed import integer
 from stylefx.models.solver.controller import SolverController
-from stylefx.models.solver.heads import CurveHead
-from stylefx.models.solver.panel import CurvePanel
 from stylefx.models.style_transfer import StyleTransferModel
-from stylefx.progress import Progress, duration
 from stylefx.training.config import TrainingConfig
 from stylefx.training.loop.ema import MovingAverage
 from stylefx.training.loop.feed import interruptible, placeholder
@@ -37,10 +30,10 @@ from stylefx.training.loop.upload import Uploads
 from stylefx.training.processes.damage import learn_of_damage
 from stylefx.training.processes.distributed import Rank, first_only, total, wait_for_all
 from stylefx.training.processes.interrupt import StopRequest
-from stylefx.training.run.backends import open_backends
 from stylefx.training.run.checkpoints import Checkpoints
 from stylefx.training.run.curves import draw_curves
-from stylefx.training.run.journal import Journal, Throughput, report_text
+from stylefx.training.run.desk import Desk, open_desk
+from stylefx.training.run.journal import Throughput
 from stylefx.training.setup import (
     evaluation_set,
     make_model,
@@ -51,20 +44,7 @@ from stylefx.training.setup import (
     training_loader,
     training_set,
 )
-from stylefx.training.warm_up.heard import HeardDistance
-from stylefx.training.warm_up.pairs import CurvePairs
-from stylefx.training.warm_up.run import StageReport, curve_pairs, warm_up
-from stylefx.training.warm_up.stages import curve_loss
-
-CONFIG_FILE = "config.yaml"
-
-
-@dataclass
-class Desk:
-    """What the first rank alone has: where it writes, and where it speaks."""
-
-    journal: Journal
-    progress: Progress
+from stylefx.training.warm_up.lessons import beside, taught
 
 
 class Trainer:
@@ -90,7 +70,8 @@ class Trainer:
         self.data = training_set(config, self.corpora)
         held_out = evaluation_set(config, self.corpora, self.corpora, lambda call: first_only(place, call))
         self.model = make_model(config, self.data.sample_rate).to(place.device)
-        self.pairs = self._warm_up(fresh=state is None)
+        self.pairs = taught(self.model, config, self.corpora, echo if place.is_first else None, fresh=state is None)
+        self.beside = beside(self.model, self.pairs, config.warm_up, place.device)
         self.model.level = run_level(config, self.corpora)
         self.average = MovingAverage(self.model, config.optimiser.ema_decay) if config.optimiser.ema_decay else None
         self.names = list(trainable(self.model))
@@ -119,22 +100,6 @@ class Trainer:
             self.model.encoder.compile()
             self.model.controller.compile()
 
-    def _warm_up(self, fresh: bool) -> CurvePairs | None:
-        """Every rank does the same; a resumed run has its weights and needs the pairs only, if it goes on with them."""
-        section, report = self.config.warm_up, StageReport(self.echo if self.place.is_first else None)
-        panel = getattr(self.model.controller, "curves", None)
-        if isinstance(panel, CurvePanel) and section.curve_weight:
-            raise UserError("warm_up.curve_weight goes on teaching one head, and those of curve_heads are held; set it to 0")
-        needed = section.curve_steps and section.curve_weight
-        pairs = None
-        if fresh:
-            pairs = warm_up(self.model, self.config, self.corpora, report)
-        elif needed:
-            pairs = curve_pairs(self.model, self.config, self.corpora, report)
-        if isinstance(panel, CurvePanel):
-            panel.hold()
-        return pairs if needed else None
-
     # -- state
 
     def _verdict(self) -> dict[str, Any]:
@@ -160,8 +125,7 @@ class Trainer:
         desk = None
         try:
             if self.place.is_first:
-                desk = self._desk()
-                desk.progress.update("training", self.start_step, self.config.steps)
+                desk = open_desk(self.config, self.run_folder, self.start_step, self.echo, pending=not self.is_judged)
             self._steps(stop, desk)
             if desk is not None:
                 draw_curves(self.run_folder)
@@ -169,18 +133,7 @@ class Trainer:
         finally:
             self.checkpoints.close()
             if desk is not None:
-                desk.progress.close()
-                desk.journal.close()
-
-    def _desk(self) -> Desk:
-        with explained(str(self.run_folder), CONFIG_FILE):
-            self.run_folder.mkdir(parents=True, exist_ok=True)
-            text = yaml.safe_dump(self.config.model_dump(mode="json"), sort_keys=False)
-            write_whole(self.run_folder / CONFIG_FILE, text.encode())
-            names, config = self.config.logging.backends, self.config.model_dump(mode="json")
-            backends = open_backends(names, self.run_folder, self.start_step, config, self.echo)
-            journal = Journal(self.run_folder, self.start_step, self.echo, backends, pending=not self.is_judged)
-        return Desk(journal, Progress(echo=self.echo))
+                desk.close()
 
     def _wrapped(self) -> torch.nn.Module:
         if self.place.world == 1:
@@ -189,7 +142,7 @@ class Trainer:
         if devices:  # statistics of the whole batch, not of a rank's few items; on CPUs there is no such layer
             self.model = cast("StyleTransferModel", torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.model))
         # The scale of the curve is taught by the pairs alone.
-        idle = isinstance(self.model.controller, SolverController) and self._beside() is None
+        idle = isinstance(self.model.controller, SolverController) and self.beside is None
         return DistributedDataParallel(self.model, device_ids=devices, gradient_as_bucket_view=True, find_unused_parameters=idle)
 
     def _recording(self) -> Callable[[str], None] | None:
@@ -197,16 +150,6 @@ class Trainer:
         the effects read from the device."""
         on_one = self.place.device.type == "cuda" and self.place.world == 1
         return self.echo if on_one and self.config.cuda_graphs and self.config.model.strategy.name == "ad" else None
-
-    def _beside(self) -> Callable[[], torch.Tensor] | None:
-        """The loss on pairs of averages, where the run goes on with it."""
-        section, pairs = self.config.warm_up, self.pairs
-        if pairs is None or not section.curve_weight:
-            return None
-        controller = cast("SolverController", self.model.controller)  # only its warm-up makes pairs
-        head = cast("CurveHead", controller.curves)
-        distance = HeardDistance(pairs.encoder, controller.reading.points).to(self.place.device)
-        return lambda: section.curve_weight * curve_loss(controller, head, distance, pairs(section.batch), section.restraint)
 
     def _prepare(self, batch: Batch) -> dict[str, torch.Tensor]:
         audio = to_device(batch, self.place.device) if self.uploads is None else self.uploads.take(batch)
@@ -241,9 +184,8 @@ class Trainer:
 
     def _steps(self, stop: StopRequest, desk: Desk | None) -> None:
         config, meter = self.config, Throughput()
-        clip, beside = config.optimiser.clip_norm, self._beside()
-        how = self._recording(), reads_late(self.place)
-        stepper = Stepper(self._wrapped(), self.objective, self.optimiser, clip, self._prepare, beside, *how)
+        clip, how = config.optimiser.clip_norm, (self._recording(), reads_late(self.place))
+        stepper = Stepper(self._wrapped(), self.objective, self.optimiser, clip, self._prepare, self.beside, *how)
         self.model.train()
         if not self.is_judged:  # it was stopped or killed between the checkpoint and the end of its validation
             self._validate(self.start_step, stop, desk)
@@ -317,7 +259,8 @@ class Trainer:
         while len(self.unread) > behind:
             done, rate, outcome = self.unread.pop(0)
             values, stopping = self._over_ranks(stepper.read(outcome), stopping)
-            self._report(done, values | {"learning_rate": rate}, meter, desk)
+            if desk is not None:
+                desk.report(done, values | {"learning_rate": rate}, meter)
         return stopping
 
     def _over_ranks(self, values: dict[str, float], stopping: bool) -> tuple[dict[str, float], bool]:
@@ -330,19 +273,6 @@ class Trainer:
         if damaged:
             learn_of_damage(self.tolerance, news, self.place, self.echo)
         return {k: v / self.place.world for k, v in zip(values, means, strict=True)}, flags > 0
-
-    def _report(self, done: int, values: dict[str, Any], meter: Throughput, desk: Desk | None) -> None:
-        if desk is None:
-            return
-        desk.journal.write("train", done, values)
-        progress = desk.progress
-        progress.update("training", done, self.config.steps)
-        if done % self.config.logging.every_steps == 0 or done == self.config.steps:
-            values = values | meter.report()
-            desk.journal.scalars("train", done, values)
-            text, left = report_text(values), duration(progress.left_s("training", done, self.config.steps))
-            progress.update("training", done, self.config.steps, text)
-            progress.line(f"step {done}/{self.config.steps}  {text}  {left} left", now=True)
 
     def _validate(self, done: int, stop: StopRequest, desk: Desk | None) -> None:
         """Validate a saved step and write down what came out; leaves when any rank is asked to stop meanwhile."""
