@@ -69,6 +69,7 @@ def _names(text: str, known: dict[str, Any], what: str) -> list[str]:
 @click.option(
     "--refine-to", type=click.Choice(TOWARDS), help="What they approach.  [default: belief for style, references for balance]"
 )
+@click.option("--preset", help="p5: look for settings drawn by this preset, a name or a YAML file.  [default: the corpus' own]")
 @click.option(
     "--outside",
     metavar="NAME=FOLDER",
@@ -111,6 +112,7 @@ def evaluate(
     engine: str,
     refine_steps: int,
     refine_to: str | None,
+    preset: str | None,
     outside: tuple[str, ...],
     items_to: Path | None,
     listening: Path | None,
@@ -120,7 +122,7 @@ def evaluate(
     """Measure CHECKPOINT (a .safetensors file or a run folder) on a held-out split of CORPUS."""
     names = _names(protocols, PROTOCOLS, "protocol")
     chosen = _names(baselines, BASELINES, "baseline")
-    _check_refine(names, refine_steps, refine_to)
+    _check_used(names, refine_steps, refine_to, preset)
     json_path, folder = _outputs(out, json_file, as_json)
     _check_outputs(json_path, folder, overwrite)
     as_json = as_json and json_file is None
@@ -132,7 +134,7 @@ def evaluate(
         checkpoint, corpus, device, intent, split=split, sources=sources, items=items, baselines=chosen, seed=seed, batch=batch,
         pesq=pesq,
         oracle_steps=oracle_steps, oracle_items=oracle_items, engine=engine, outside=_outside(outside),
-        training_items=training_items, render=render, refine_steps=refine_steps, refine_to=refine_to,
+        training_items=training_items, render=render, refine_steps=refine_steps, refine_to=refine_to, preset=preset,
     )  # fmt: skip
     warning = floor_warning(job.corpus, split)
     if warning:
@@ -159,8 +161,10 @@ def evaluate(
         show_json(plain_reports(reports))
 
 
-def _check_refine(names: Sequence[str], steps: int, towards: str | None) -> None:
-    """UserError where the option would do nothing."""
+def _check_used(names: Sequence[str], steps: int, towards: str | None, preset: str | None) -> None:
+    """UserError where an option would do nothing."""
+    if preset and "p5" not in names:
+        raise UserError(f"--preset draws what p5 looks for, and {', '.join(names)} looks for nothing; add --protocol p5")
     if towards and not steps:
         raise UserError(f"--refine-to is {towards}, and no step is asked for; give --refine too")
     if steps and not set(names) & _REFINED:

@@ -43,7 +43,8 @@ class EvaluationJob:
     the run.
 
     ``oracle_items`` limits those that the oracle solves, ``engine`` makes the truth of transfers across content, ``outside``
-    names folders with the outputs of other programs. ``refine_steps`` > 0 adds the model refined by as many steps.
+    names folders with the outputs of other programs. ``refine_steps`` > 0 adds the model refined by as many steps,
+    ``preset`` draws what p5 looks for.
     """
 
     model: ModelSystem
@@ -60,6 +61,7 @@ class EvaluationJob:
     oracle_items: int | None = None
     engine: str = OWN
     outside: Mapping[str, Path] = field(default_factory=dict)
+    preset: str | None = None
     refine_steps: int = 0
     refine_to: str | None = None
     checkpoint: Path | None = None

@@ -1,7 +1,7 @@
 """P5: retrieval. Among many processed clips, find the one with the same settings on other content.
 
-Every sample's target steps are put on its own content (the query) and on that of another sample, of another group where
-there is one (the gallery): only the processing is shared.
+Every sample's target steps, or steps drawn for it by a preset, are put on its own content (the query) and on that of another
+sample, of another group where there is one (the gallery): only the processing is shared.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import numpy as np
 from stylefx import keyed
 from stylefx.corpus.reader import SampleRef
 from stylefx.errors import UserError
-from stylefx.evaluation.content import apply_style, content_name, dry_half, has_effects
+from stylefx.evaluation.content import LEVEL_DBFS, apply_style, content_name, dry_half, has_effects
 from stylefx.evaluation.job import EvaluationJob
 from stylefx.evaluation.metrics.probes import band_levels_db
 from stylefx.evaluation.pairs import other_half, processed_half
 from stylefx.evaluation.report import Report, Table
 from stylefx.evaluation.summary import summarise
 from stylefx.figures.style import COLOURS, drawing
+from stylefx.recipes.chains import Level, NothingToDo
+from stylefx.recipes.draw import Drawing
+from stylefx.recipes.presets import resolve_chains
 
 DEFAULT_ITEMS = 100
 AT = (1, 5, 10)
@@ -35,7 +38,7 @@ _COLOUR = {"style": "#3a9d5d", "embedding": COLOURS["output"], "bands": COLOURS[
 
 def run(job: EvaluationJob) -> Report:
     """Recall at 1, 5 and 10, and the median rank."""
-    described = [(ref, job.corpus.metadata(ref).get("target", [])) for ref in job.some_refs(2 * DEFAULT_ITEMS)]
+    described = _described(job, job.some_refs(2 * DEFAULT_ITEMS))
     described = [(ref, steps) for ref, steps in described if has_effects(steps)]
     if job.items is None:
         described = described[:DEFAULT_ITEMS]
@@ -57,12 +60,24 @@ def run(job: EvaluationJob) -> Report:
         protocol="p5",
         title="Retrieval: same settings, other content",
         question=f"Each of {len(refs)} processed clips looks for its settings among {len(refs)} other contents (cosine).",
-        setup=job.describe(refs) | {"contents": content_name(job.corpus)},
+        setup=job.describe(refs) | {"contents": content_name(job.corpus), "preset": job.preset},
         results={"features": results, "share_of_other_groups": apart},
         tables=[Table("Recall", ["features", *(f"R@{n}" for n in AT), "median rank"], rows, "Higher recall is better.")],
         draw=lambda path: _draw(path, ranks),
         notes=[f"{100 * apart:.0f} % of the gallery's contents are of another group than their query."],
     )
+
+
+def _described(job: EvaluationJob, refs: Sequence[SampleRef]) -> list[tuple[SampleRef, list[dict[str, Any]]]]:
+    """Each sample with the steps that are put on contents."""
+    if job.preset is None:
+        return [(ref, job.corpus.metadata(ref).get("target", [])) for ref in refs]
+    rate = job.corpus.sample_rate
+    chains, drawing = (
+        resolve_chains(job.preset, None, (), rate),
+        Drawing(job.seed, rate, Level(peak_dbfs=LEVEL_DBFS), NothingToDo()),
+    )
+    return [(ref, drawing.recipe(chains, ref.key, ref.label or "")["target"]) for ref in refs]
 
 
 def _other(key: str) -> str:

@@ -14,7 +14,7 @@ from stylefx.errors import UserError
 from stylefx.evaluation.content import STYLES, apply_style, has_effects, style_steps
 from stylefx.evaluation.job import EvaluationJob
 from stylefx.evaluation.metrics.audio import peak_level_db
-from stylefx.evaluation.protocols import PROTOCOLS, protocol
+from stylefx.evaluation.protocols import PROTOCOLS, protocol, retrieval
 from stylefx.evaluation.report import write_folder
 from stylefx.evaluation.systems.base import ModelSystem, SystemOutput
 from stylefx.evaluation.systems.oracle import optimise
@@ -91,6 +91,26 @@ def test_p5_an_embedding_of_the_settings_finds_them_and_noise_does_not(corpus, m
     assert perfect["share_of_other_groups"] == 1.0
     monkeypatch.setattr(ModelSystem, "embed", lambda self, audio, rate: rng.normal(size=(len(audio), 8)))
     assert protocol("p5")(job(corpus, items=8)).results["features"]["embedding"]["recall_at_1"].mean < 0.6
+
+
+@pytest.mark.parametrize(("preset", "effects"), [("one-effect", 1), ("two-effects", 2), ("four-effects", 4)])
+def test_p5_looks_for_the_settings_of_a_preset(corpus, monkeypatch, preset, effects):
+    heard = []
+
+    def apply(audio, steps, rate, engine="own"):
+        heard.append([step["effect"] for step in steps if step["step"] == "effect"])
+        return audio
+
+    monkeypatch.setattr(retrieval, "apply_style", apply)
+    report = protocol("p5")(job(corpus, items=4, preset=f"manifests/retrieval/{preset}.yaml"))
+    assert {len(names) for names in heard} == {effects}
+    assert report.setup["preset"].endswith(f"{preset}.yaml")
+
+
+def test_p5_with_a_preset_gives_the_same_ranks_again(corpus):
+    two = "manifests/retrieval/two-effects.yaml"
+    a, b = (protocol("p5")(job(corpus, items=6, preset=two, seed=seed)).results["features"]["bands"]["ranks"] for seed in (3, 3))
+    np.testing.assert_array_equal(a, b)
 
 
 def test_p6_predictions_at_the_models_own_ears_hardly_depend_on_the_rate(corpus):

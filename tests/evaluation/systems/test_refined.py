@@ -73,8 +73,10 @@ def test_a_model_that_diverged_is_not_refined(corpus_path, monkeypatch):
         (["--refine-to", "references"], "no step is asked for; give --refine too"),
         (["--refine", "5", "--protocol", "p7"], "--refine is measured by p1, p2, p9, not by p7"),
         (["--refine", "5", "--refine-to", "belief"], "says which curve it wants"),
+        (["--preset", "deepafx-st"], "draws what p5 looks for, and p1 looks for nothing"),
+        (["--preset", "deepafx", "--protocol", "p5"], "deepafx"),
     ],
 )
-def test_what_refining_cannot_do_is_said(checkpoint, corpus_path, arguments, sentence):
+def test_options_that_would_do_nothing_are_refused(checkpoint, corpus_path, arguments, sentence):
     with pytest.raises(UserError, match=sentence):
         CliRunner().invoke(evaluate, [str(checkpoint), str(corpus_path), *arguments], catch_exceptions=False)
