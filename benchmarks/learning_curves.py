@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import time
@@ -31,11 +30,21 @@ VARIANTS: dict[str, tuple[str, list[str], float, float]] = {
     "not-behind": ("its heads hear the input as it is", [*_SOLVER, "model.controller.after_equaliser=false"], 0.42, 65.0),
     "cold": ("no warm-up", [*_SOLVER, "warm_up.curve_steps=0", "warm_up.solver_steps=0"], 0.42, 3.0),
     "few-pairs": ("stored recipes, no fresh effects", [*_SOLVER, "data.render=recipe", "warm_up.curve_steps=0"], 0.42, 25.0),
+    "no-solver": (
+        "averages, MLP in the solver's place",
+        [
+            "manifests/train/paper.yaml",
+            "warm_up.curve_steps=0",
+            "warm_up.solver_steps=0",
+            "model.controller={name: mlp, hidden: 384}",
+        ],
+        0.42,
+        3.0,
+    ),
     "tiny": ("encoder tiny, MLP, fresh effects", ["manifests/train/tiny.yaml", "data.render=online"], 0.62, 3.0),
 }
 _MAIN = ("solver", "tiny")
 _POINTS = 4
-_HELD_OUT = re.compile(r"step (\d+): held out .*\(([\d.]+) of it\)")
 
 
 def measure(name: str, seed: int, budget: float, corpus: str, out: Path) -> list[tuple[float, float]]:
@@ -58,17 +67,18 @@ def train_one(name: str, seed: int, budget: float, corpus: str, out: Path) -> No
     common = [f"data.corpora=[{corpus}]", f"seed={seed}", f"steps={steps}", f"validation.every_steps={-(-steps // _POINTS)}"]
     common += ["validation.samples=64", "validation.render=online", "logging.tensorboard=false", "checkpoints.every_steps=100000"]
     config = load_config(configuration, [*overrides, *common, "device=cpu", "threads=1"])
-    points: list[tuple[float, float]] = []
+    seconds: list[float] = []
 
     def heard(line: str) -> None:
-        found = _HELD_OUT.search(line)
-        if found:
-            points.append((time.process_time(), float(found[2])))  # the loader's threads count too
+        if ": held out " in line:
+            seconds.append(time.process_time())  # the loader's threads count too
 
     out.mkdir(parents=True, exist_ok=True)
     run = out / f"{name}-{seed}-{budget:g}"
     run_training(config, run, False, heard)
-    publish_text(run.with_suffix(".json"), json.dumps(points))
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    left = [row["mr_stft_ratio"] for row in rows if row["kind"] == "validation"]
+    publish_text(run.with_suffix(".json"), json.dumps(list(zip(seconds, left, strict=True))))
 
 
 def curves(results: dict[str, list[list[tuple[float, float]]]]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

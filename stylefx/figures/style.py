@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,14 +75,14 @@ def frequency_axis(axis: Axes, sample_rate: float, low_hz: float = 20.0) -> None
 
 
 def palette(names: Sequence[str]) -> dict[str, str]:
-    """A colour for each system: the same in every picture for input, RB-DSP and model."""
+    """A colour for each system: the same in every picture for input, RB-DSP and model; eight more before one comes again."""
     fixed = {
         "input": COLOURS["input"],
         "neutral": COLOURS["input"],
         "model": COLOURS["output"],
         "rule-based": COLOURS["reference"],
     }
-    others = iter(("#3a9d5d", "#8357a8", "#b8a100", "#c2427a"))
+    others = cycle(("#3a9d5d", "#8357a8", "#b8a100", "#c2427a", "#7a5a3a", "#1aa0a8", "#e08a5b", "#5b6b7a"))
     return {n: fixed[n] if n in fixed else next(others) for n in names}
 
 

@@ -37,14 +37,17 @@ def band_matrix(num_bands: int, low_hz: float, high_hz: float, bins: int, sample
     step = math.log(high_hz / low_hz) / (num_bands - 1)
     hz = torch.linspace(0, sample_rate / 2, (bins - 1) * fine + 1, dtype=torch.float64)
     octaves = torch.log(hz.clamp_min(1e-3) / low_hz) / step
-    rows = torch.arange(num_bands, dtype=torch.float64)[:, None]
-    triangles = (1 - (octaves[None, :] - rows).abs()).clamp_min(0)  # (bands, fine bins)
     place = torch.arange(len(hz), dtype=torch.float64) / fine
     below = place.floor().long().clamp_max(bins - 2)
     share = place - below
+    rows = torch.arange(num_bands, dtype=torch.float64)[:, None]
     weights = torch.zeros(num_bands, bins, dtype=torch.float64)
-    weights.index_add_(1, below, triangles * (1 - share))
-    weights.index_add_(1, below + 1, triangles * share)
+    edges = torch.searchsorted(octaves, torch.arange(-1, num_bands + 1, dtype=torch.float64)).tolist()
+    for row in range(num_bands):  # a triangle is narrow: outside of it there is nothing to add
+        here = slice(max(edges[row] - 1, 0), edges[row + 2] + 1)
+        triangle = (1 - (octaves[here] - row).abs()).clamp_min(0)
+        weights[row].index_add_(0, below[here], triangle * (1 - share[here]))
+        weights[row].index_add_(0, below[here] + 1, triangle * share[here])
     exists = low_hz * torch.exp(rows[:, 0] * step) < sample_rate / 2
     weights = weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-12) * exists[:, None]
     return weights.float(), exists.float()

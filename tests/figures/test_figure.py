@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from stylefx.evaluation.job import BASELINES
 from stylefx.figures import style as figure
 from stylefx.figures.transfer import transfer_figure
 from tests.support.programme import music_like, speech_like
@@ -55,3 +56,10 @@ def test_a_picture_that_fails_leaves_the_old_one_and_no_litter(tmp_path):
         raise ZeroDivisionError
     assert (tmp_path / "t.png").read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["t.png"]
+
+
+def test_there_is_a_colour_for_every_system_that_can_stand_in_one_picture():
+    names = ["input", *BASELINES, "matchering", "model", "model-balance", "model-refined", "model-balance-refined"]
+    colours = figure.palette(names)
+    assert list(colours) == list(dict.fromkeys(names))
+    assert len({colours[name] for name in BASELINES}) == len(BASELINES)
