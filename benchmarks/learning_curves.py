@@ -29,7 +29,7 @@ VARIANTS: dict[str, tuple[str, list[str], float, float]] = {
     "solver": ("the solver, complete", _SOLVER, 0.42, 65.0),
     "not-behind": ("its heads hear the input as it is", [*_SOLVER, "model.controller.after_equaliser=false"], 0.42, 65.0),
     "cold": ("no warm-up", [*_SOLVER, "warm_up.curve_steps=0", "warm_up.solver_steps=0"], 0.42, 3.0),
-    "few-pairs": ("stored recipes, no fresh effects", [*_SOLVER, "data.render=recipe", "warm_up.curve_steps=0"], 0.42, 25.0),
+    "few-pairs": ("stored recipes, no warm-up of curves", [*_SOLVER, "data.render=recipe", "warm_up.curve_steps=0"], 0.42, 25.0),
     "no-solver": (
         "averages, MLP in the solver's place",
         [
