@@ -12,7 +12,6 @@ import numpy as np
 import pyloudnorm
 import scipy.signal
 import torch
-from tests.audio.libebur128 import libebur128_lufs
 
 from stylefx.audio.loudness import integrated_lufs
 from stylefx.audio.weighting import k_weighting
@@ -22,6 +21,7 @@ from stylefx.effects.chain import EffectChain
 from stylefx.effects.kernels.biquad import KINDS, design
 from stylefx.effects.registry import make_effect
 from tests.support.effect_references import REFERENCES, cookbook, programme
+from tests.support.libebur128 import libebur128_lufs
 
 TABLE = (1.53512485958697, -2.69169618940638, 1.19839281085285, -1.69065929318241, 0.73248077421585)
 TABLE += (1.0, -2.0, 1.0, -1.99004745483398, 0.99007225036621)

@@ -18,7 +18,8 @@ from playwright.sync_api import Page, sync_playwright
 from stylefx.studio.serve import files_answer
 from stylefx.studio.site import site_files
 from tests.inference.conftest import speech_like
-from tests.studio.conftest import FLAGS, drop, opened, serving, until
+from tests.studio.conftest import drop, opened, serving, until
+from tests.support.browser import FLAGS
 
 _SCREENS = {"desktop": (1280, 900), "phone": (390, 844)}
 
