@@ -73,10 +73,8 @@ def _described(job: EvaluationJob, refs: Sequence[SampleRef]) -> list[tuple[Samp
     if job.preset is None:
         return [(ref, job.corpus.metadata(ref).get("target", [])) for ref in refs]
     rate = job.corpus.sample_rate
-    chains, drawing = (
-        resolve_chains(job.preset, None, (), rate),
-        Drawing(job.seed, rate, Level(peak_dbfs=LEVEL_DBFS), NothingToDo()),
-    )
+    chains = resolve_chains(job.preset, None, (), rate)
+    drawing = Drawing(job.seed, rate, Level(peak_dbfs=LEVEL_DBFS), NothingToDo())
     return [(ref, drawing.recipe(chains, ref.key, ref.label or "")["target"]) for ref in refs]
 
 

@@ -85,7 +85,7 @@ def believing(model: StyleTransferModel) -> SolverController:
     if not isinstance(model.controller, SolverController):
         raise UserError(
             "refining the style needs a model that says which curve it wants (controller: solver), and this one does not; "
-            "refine towards the balance, or leave --refine out"
+            "refine towards the references, or leave --refine out"
         )
     return model.controller
 
