@@ -102,13 +102,13 @@ def test_p5_looks_for_the_settings_of_a_preset(corpus, monkeypatch, preset, effe
         return audio
 
     monkeypatch.setattr(retrieval, "apply_style", apply)
-    report = protocol("p5")(job(corpus, items=4, preset=f"manifests/retrieval/{preset}.yaml"))
+    report = protocol("p5")(job(corpus, items=4, preset=f"benchmarks/retrieval/{preset}.yaml"))
     assert {len(names) for names in heard} == {effects}
     assert report.setup["preset"].endswith(f"{preset}.yaml")
 
 
 def test_p5_with_a_preset_gives_the_same_ranks_again(corpus):
-    two = "manifests/retrieval/two-effects.yaml"
+    two = "benchmarks/retrieval/two-effects.yaml"
     a, b = (protocol("p5")(job(corpus, items=6, preset=two, seed=seed)).results["features"]["bands"]["ranks"] for seed in (3, 3))
     np.testing.assert_array_equal(a, b)
 
