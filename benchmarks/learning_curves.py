@@ -24,23 +24,14 @@ from stylefx.figures.style import drawing, palette
 from stylefx.files.atomic import publish_text
 
 _SOLVER = ["manifests/train/paper.yaml", "warm_up.items=1000", "warm_up.curve_steps=800", "warm_up.solver_steps=500"]
+_COLD = [*_SOLVER, "warm_up.curve_steps=0", "warm_up.solver_steps=0"]
 #: name -> (what it is, configuration and overrides, CPU seconds of a step, of what comes before)
 VARIANTS: dict[str, tuple[str, list[str], float, float]] = {
     "solver": ("the solver, complete", _SOLVER, 0.42, 65.0),
     "not-behind": ("its heads hear the input as it is", [*_SOLVER, "model.controller.after_equaliser=false"], 0.42, 65.0),
-    "cold": ("no warm-up", [*_SOLVER, "warm_up.curve_steps=0", "warm_up.solver_steps=0"], 0.42, 3.0),
+    "cold": ("no warm-up", _COLD, 0.42, 3.0),
     "few-pairs": ("stored recipes, no warm-up of curves", [*_SOLVER, "data.render=recipe", "warm_up.curve_steps=0"], 0.42, 25.0),
-    "no-solver": (
-        "averages, MLP in the solver's place",
-        [
-            "manifests/train/paper.yaml",
-            "warm_up.curve_steps=0",
-            "warm_up.solver_steps=0",
-            "model.controller={name: mlp, hidden: 384}",
-        ],
-        0.42,
-        3.0,
-    ),
+    "no-solver": ("averages, MLP in the solver's place", [*_COLD, "model.controller={name: mlp, hidden: 384}"], 0.42, 3.0),
     "tiny": ("encoder tiny, MLP, fresh effects", ["manifests/train/tiny.yaml", "data.render=online"], 0.62, 3.0),
 }
 _MAIN = ("solver", "tiny")

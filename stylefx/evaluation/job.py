@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from stylefx.evaluation.pairs import Pair, batches, choose, held_out
 from stylefx.evaluation.systems.base import ModelSystem, System, SystemOutput, Untouched
 from stylefx.evaluation.systems.outside import OutsideOutputs
 from stylefx.evaluation.systems.refined import RefinedModel
+from stylefx.files.processes.cores import cores
 from stylefx.foreign import OWN
 from stylefx.nearest import did_you_mean
 
@@ -89,7 +89,7 @@ class EvaluationJob:
     @cached_property
     def pool(self) -> ThreadPoolExecutor:
         """Threads for what releases the interpreter's lock: transforms, filters, compiled effects."""
-        return ThreadPoolExecutor(max_workers=min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4))
+        return ThreadPoolExecutor(max_workers=min(8, cores()))
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """In parallel, in the order of the items."""

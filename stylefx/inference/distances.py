@@ -11,9 +11,10 @@ import torch
 
 from stylefx.effects.chain import EffectChain
 from stylefx.inference.hearing.windows import Analysis
-from stylefx.inference.refine import reference_features, thinned, to_heard_belief
+from stylefx.inference.refine import both_pooled, reference_features, thinned
 from stylefx.models.intents import STYLE
 from stylefx.models.refining.distance import StyleDistance
+from stylefx.models.refining.steps import to_belief
 
 if TYPE_CHECKING:
     from stylefx.models.style_transfer import StyleTransferModel
@@ -33,7 +34,7 @@ def distances(
     where the model says which curve it wants."""
     out = {"balance": _balance(model, source, references, share, settings)}
     if hasattr(model.controller, "wanted") and STYLE in model.intents:
-        measure, chain = to_heard_belief(model, source, references, share, STYLE), model.chain
+        measure, chain = to_belief(model, *both_pooled(model, source, references, share), STYLE), model.chain
         sides = (chain.default_controls, chain.controls(settings))
         out["style"] = dict(zip(("before", "after"), (_total(measure(_tensor(side))) for side in sides), strict=True))
     return out

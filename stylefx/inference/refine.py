@@ -11,11 +11,10 @@ from torch import Tensor
 
 from stylefx.inference.hearing.predict import Prediction, check_weights, pooled
 from stylefx.inference.hearing.windows import Analysis
-from stylefx.models.intents import BELIEF, BETWEEN
-from stylefx.models.refining.distance import StyleDistance
-from stylefx.models.refining.steps import Measure, Refined, believing, descend, to_belief, to_references, what_to_approach
+from stylefx.models.refining.steps import Refined, Sides, refined
 
 if TYPE_CHECKING:
+    from stylefx.models.refining.distance import StyleDistance
     from stylefx.models.style_transfer import StyleTransferModel
 
 _MAX_WINDOWS = 4
@@ -38,23 +37,19 @@ def refine(
     that the model has no belief about.
     """
     share = check_weights(weights, len(references))
-    towards = what_to_approach(model, intent, towards)
-    if towards == BELIEF:
-        measure = to_heard_belief(model, source, references, share, intent)
-    else:
-        with torch.no_grad():
-            wanted = reference_features(StyleDistance.as_heard_by(model), references, share)
-        measure = to_references(model, thinned(source), wanted, prediction.controls if towards == BETWEEN else None)
-    return descend(measure, prediction.controls, towards, steps, on_step)
+    sides = Sides(
+        windows=lambda: thinned(source),
+        features=lambda distance: reference_features(distance, references, share),
+        embeddings=lambda: both_pooled(model, source, references, share),
+    )
+    return refined(model, prediction.controls, sides, steps, intent, towards, on_step)
 
 
-def to_heard_belief(
-    model: StyleTransferModel, source: Analysis, references: Sequence[Analysis], share: list[float], intent: str | None
-) -> Measure:
-    """``to_belief`` of all that was heard."""
-    believing(model)  # before anything is heard
-    e_input, e_reference = pooled(model, [source], [1.0])[1], pooled(model, references, share)[1]
-    return to_belief(model, e_input, e_reference, intent)
+def both_pooled(
+    model: StyleTransferModel, source: Analysis, references: Sequence[Analysis], share: list[float]
+) -> tuple[Tensor, Tensor]:
+    """What all windows of the input and of the references come to, (D,) each."""
+    return pooled(model, [source], [1.0])[1], pooled(model, references, share)[1]
 
 
 def reference_features(distance: StyleDistance, references: Sequence[Analysis], share: list[float]) -> dict[str, Tensor]:

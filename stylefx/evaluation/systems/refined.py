@@ -31,17 +31,13 @@ class RefinedModel(ModelSystem):
     def _refined(self, start: np.ndarray, x: np.ndarray, y: np.ndarray, sample_rate: float) -> np.ndarray:
         import torch
 
-        from stylefx.models.intents import BELIEF, BETWEEN
-        from stylefx.models.refining.distance import StyleDistance
-        from stylefx.models.refining.steps import descend, to_belief, to_references, what_to_approach
+        from stylefx.models.refining.steps import Sides, refined
 
         source, reference = (torch.from_numpy(self._heard(side, sample_rate, self.model.sample_rate))[None] for side in (x, y))
-        towards = what_to_approach(self.model, self.intent, self.towards)
-        with torch.no_grad():
-            if towards == BELIEF:
-                e_input, e_reference = (self.model.embed(side.to(self.device))[0] for side in (source, reference))
-                measure = to_belief(self.model, e_input, e_reference, self.intent)
-            else:
-                wanted = StyleDistance.as_heard_by(self.model).features(reference, torch.ones(1))
-                measure = to_references(self.model, source, wanted, start if towards == BETWEEN else None)
-        return descend(measure, start, towards, self.steps).controls
+
+        def embeddings() -> tuple[torch.Tensor, torch.Tensor]:
+            with torch.no_grad():
+                return self.model.embed(source.to(self.device))[0], self.model.embed(reference.to(self.device))[0]
+
+        sides = Sides(lambda: source, lambda distance: distance.features(reference, torch.ones(1)), embeddings)
+        return refined(self.model, start, sides, self.steps, self.intent, self.towards).controls

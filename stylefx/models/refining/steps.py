@@ -55,20 +55,52 @@ class Refined:
         return {**out, "unit": "dB"}
 
 
-def what_to_approach(model: StyleTransferModel, intent: str | None, towards: str | None) -> str:
-    """``towards``, or where it is None what the intent asks for; ``intent`` None is the one that the model means by itself, and a
-    model that knows none was taught balance by halves of one recording."""
+@dataclass(frozen=True)
+class Sides:
+    """What is known of the input and of the references, each made when it is asked for: windows of the input (windows, channels,
+    samples) at the model's rate, the references' features as a distance takes them, and the embeddings of both, (D,) each."""
+
+    windows: Callable[[], Tensor]
+    features: Callable[[StyleDistance], dict[str, Tensor]]
+    embeddings: Callable[[], tuple[Tensor, Tensor]]
+
+
+def refined(
+    model: StyleTransferModel,
+    predicted: np.ndarray,
+    sides: Sides,
+    steps: int,
+    intent: str | None = None,
+    towards: str | None = None,
+    on_step: Callable[[int], None] | None = None,
+) -> Refined:
+    """``steps`` steps from the predicted controls ``towards`` "belief", "references" or "between"; None is what the intent asks
+    for, and ``intent`` None the one that the model means by itself: one that knows none was taught balance by halves of one
+    recording. UserError for a style that the model has no belief about."""
     meant = intent or (model.intents[0] if model.intents else BALANCE)
-    return towards or (REFERENCES if meant == BALANCE else BELIEF)
+    towards = towards or (REFERENCES if meant == BALANCE else BELIEF)
+    if towards == BELIEF:
+        believing(model)  # before anything is heard
+        measure = to_belief(model, *sides.embeddings(), intent)
+    else:
+        distance = StyleDistance.as_heard_by(model)
+        with torch.no_grad():
+            wanted = sides.features(distance)
+        measure = to_references(model, distance, sides.windows(), wanted, predicted if towards == BETWEEN else None)
+    return _descend(measure, predicted, towards, steps, on_step)
 
 
 def to_references(
-    model: StyleTransferModel, inputs: Tensor, wanted: dict[str, Tensor], predicted: np.ndarray | None = None
+    model: StyleTransferModel,
+    distance: StyleDistance,
+    inputs: Tensor,
+    wanted: dict[str, Tensor],
+    predicted: np.ndarray | None = None,
 ) -> Measure:
     """Windows of the input (windows, channels, samples) at the model's rate, the references' features -> measure: controls
     (num_controls,) -> differences of the output's averages from them; with ``predicted`` controls from the middle of both."""
     rate, chain = float(model.sample_rate), DifferentiableChain(model.chain)
-    distance, even = StyleDistance.as_heard_by(model), torch.full((len(inputs),), 1 / len(inputs))
+    even = torch.full((len(inputs),), 1 / len(inputs))
 
     def heard(controls: Tensor) -> dict[str, Tensor]:
         return distance.features(chain(inputs, controls.expand(len(inputs), -1), rate), even)
@@ -105,7 +137,7 @@ def to_belief(model: StyleTransferModel, e_input: Tensor, e_reference: Tensor, i
     return measure
 
 
-def descend(
+def _descend(
     measure: Measure, predicted: np.ndarray, towards: str, steps: int, on_step: Callable[[int], None] | None = None
 ) -> Refined:
     """``steps`` steps of Adam from the predicted controls; the best controls seen are returned, so never worse ones."""
