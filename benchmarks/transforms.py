@@ -2,8 +2,8 @@
 
     python -m benchmarks.transforms
 
-CPU milliseconds for 64 windows, forward and inverse, the least of 15: SciPy's pocketfft (which the vocoder uses), NumPy's, and
-what torch brings (MKL on x86), where it is installed.
+CPU milliseconds for 64 windows, forward and inverse, the least of 15: ours (16 windows side by side), SciPy's pocketfft, NumPy's,
+and what torch brings (MKL on x86), where it is installed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import scipy.fft
 
 from benchmarks.cpu_time import least_ms
+from stylefx.audio.fft import irfft_rows, rfft_rows
 
 WINDOWS = 64
 SIZES = (256, 2304, 4320)  # onsets; frames at 24 kHz and at 44.1 kHz
@@ -26,6 +27,7 @@ def calls(size: int) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
     windows = np.random.default_rng(0).standard_normal((WINDOWS, 1, size)).astype(np.float32)
     spectra = scipy.fft.rfft(windows)
     found = {
+        "stylefx": (lambda: rfft_rows(windows), lambda: irfft_rows(spectra, size)),
         "scipy": (lambda: scipy.fft.rfft(windows), lambda: scipy.fft.irfft(spectra, n=size)),
         "numpy": (lambda: np.fft.rfft(windows), lambda: np.fft.irfft(spectra, n=size)),
     }

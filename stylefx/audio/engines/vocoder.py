@@ -23,6 +23,7 @@ import scipy.fft
 from stylefx.audio.engines.length import fit_frames
 from stylefx.audio.engines.vocoder_kernels import attack_bins, gather, overlap_add, propagate
 from stylefx.audio.engines.vocoder_onsets import find_onsets
+from stylefx.audio.fft import irfft_rows, rfft_rows
 from stylefx.audio.resampling import resample
 
 WINDOW_S = 0.096
@@ -71,7 +72,7 @@ def scale_time(audio: np.ndarray, sample_rate: float, factor: float, out_frames:
         if start == 0:
             earlier[0] = now[0]  # the first frame keeps its phases
         propagate(_pairs(now), _pairs(earlier), last, attacks.which[chunk], attacks.flags, _pairs(attacks.spectra(chunk)))
-        frames = scipy.fft.irfft(now, n=size, axis=-1, overwrite_x=True)
+        frames = irfft_rows(now, size)
         overlap_add(frames, synthesis, hop, int(centres[start]) - size // 2, out)
     return out
 
@@ -116,7 +117,7 @@ def _spectra(audio: np.ndarray, centres: np.ndarray, window: np.ndarray) -> np.n
     """Windowed spectra around the centres, complex64 (centres, channels, bins)."""
     segments = np.empty((len(centres), audio.shape[0], len(window)), np.float32)
     gather(audio, centres, window, segments)
-    return scipy.fft.rfft(segments, axis=-1, overwrite_x=True)
+    return rfft_rows(segments)
 
 
 def _pairs(spectra: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ import numpy as np
 
 from stylefx.effects.kernels.jit import kernel
 
+_SPAN = 8  # bins: more than most have around a peak
+
 
 @kernel
 def gather(audio, centres, window, out):
@@ -67,8 +69,8 @@ def propagate(now, earlier, last, which, flags, attacks):
     """
     frames, bins = now.shape[0], now.shape[2] // 2
     power = np.zeros(bins + 4, np.float32)
-    peaks = np.zeros(bins, np.int64)
-    turns = np.zeros(2 * bins, np.float32)
+    peaks, parts, units = np.zeros(bins, np.int64), np.zeros((2, bins), np.float32), np.zeros(2 * bins, np.float32)
+    turns = np.zeros(2 * (bins + _SPAN), np.float32)  # with room behind for what is written too far
     turns[::2] = 1.0
     attack = 0
     for i in range(frames):
@@ -81,8 +83,9 @@ def propagate(now, earlier, last, which, flags, attacks):
             _powers(now[i], power)
             power[2], turns[0], turns[1] = 0.0, 1.0, 0.0
         count = _find_peaks(power, bins, peaks)
-        _find_turns(last, earlier[i], peaks, count, int(offset), turns)
-        _turn(now[i], turns, last)
+        _find_units(last, earlier[i], peaks[:count], int(offset), parts, units)
+        _spread_units(peaks[:count], units.view(np.int64), int(offset), bins, turns.view(np.int64))
+        _turn(now[i], turns[: 2 * bins], last)
         if which[i] >= 0:
             if offset:
                 _shift_means(attacks[attack], 0.5)
@@ -141,32 +144,50 @@ def _find_peaks(power, bins, peaks):
         p = here[b]
         found[b] = (p > near_left[b]) & (p > left[b]) & (p >= near_right[b]) & (p >= right[b])
     count = 0
-    for b in range(bins):
-        if found[b]:
-            peaks[count] = b
-            count += 1
+    for b in range(bins):  # written always and kept where it is one: no branch to guess
+        peaks[count] = b
+        count += found[b]
     return count
 
 
 @kernel
-def _find_turns(last, earlier, peaks, count, low, turns):
-    """One turn for the bins around each peak, from bin ``low`` on, up to the middle between peaks; silence (no peak) keeps
-    the turns it had."""
-    channels, bins = last.shape[0], last.shape[1] // 2
+def _find_units(last, earlier, peaks, low, parts, units):
+    """The turn at each peak, of its bin and the two beside it, none below ``low``: units (2 x peaks), real and imaginary part in
+    turn. parts: room, (2, bins)."""
+    bins, count = last.shape[1] // 2, len(peaks)
+    real, imaginary = parts[0, :bins], parts[1, :bins]
+    real[:], imaginary[:] = np.float32(0.0), np.float32(0.0)
+    for c in range(last.shape[0]):
+        x, y = last[c], earlier[c]
+        for b in range(bins):
+            real[b] += x[2 * b] * y[2 * b] + x[2 * b + 1] * y[2 * b + 1]
+            imaginary[b] += x[2 * b + 1] * y[2 * b] - x[2 * b] * y[2 * b + 1]
     for k in range(count):
-        peak = peaks[k]
-        high = bins if k + 1 == count else (peak + peaks[k + 1]) // 2 + 1
-        real, imaginary = np.float32(0.0), np.float32(0.0)
-        for c in range(channels):
-            for b in range(2 * max(low, peak - 1), 2 * min(high, peak + 2), 2):
-                real += last[c, b] * earlier[c, b] + last[c, b + 1] * earlier[c, b + 1]
-                imaginary += last[c, b + 1] * earlier[c, b] - last[c, b] * earlier[c, b + 1]
-        size = np.float32(math.sqrt(real * real + imaginary * imaginary))
-        if size > np.float32(1e-20):
-            scale = np.float32(1.0) / size
-            real, imaginary = real * scale, imaginary * scale
-        else:
-            real, imaginary = np.float32(1.0), np.float32(0.0)
-        for b in range(low, high):
-            turns[2 * b], turns[2 * b + 1] = real, imaginary
+        b = peaks[k]
+        low_too, high_too = b - 1 >= low, b + 1 < bins
+        near, far = b - 1 if low_too else b, b + 1 if high_too else b
+        none = np.float32(0.0)
+        units[2 * k] = (real[near] if low_too else none) + real[b] + (real[far] if high_too else none)
+        units[2 * k + 1] = (imaginary[near] if low_too else none) + imaginary[b] + (imaginary[far] if high_too else none)
+    for k in range(count):
+        re, im = units[2 * k], units[2 * k + 1]
+        size = np.float32(math.sqrt(re * re + im * im))
+        sound = size > np.float32(1e-20)
+        scale = np.float32(1.0) / (size if sound else np.float32(1.0))
+        units[2 * k] = re * scale if sound else np.float32(1.0)
+        units[2 * k + 1] = im * scale if sound else np.float32(0.0)
+
+
+@kernel
+def _spread_units(peaks, units, low, bins, turns):
+    """One turn for the bins around each peak, from bin ``low`` on, up to the middle between peaks; silence (no peak) keeps
+    the turns it had. _SPAN are written at once, and what is too far is overwritten by the next peak's. units, turns: a complex
+    float32 as one int64 each."""
+    for k in range(len(peaks)):
+        high = bins if k + 1 == len(peaks) else (peaks[k] + peaks[k + 1]) // 2 + 1
+        some, turn = turns[low : low + _SPAN], units[k]
+        for b in range(_SPAN):
+            some[b] = turn
+        for b in range(low + _SPAN, high):
+            turns[b] = turn
         low = high

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.fft
 
 from stylefx.audio.engines.vocoder_kernels import gather
+from stylefx.audio.fft import rfft_rows
 from stylefx.effects.kernels.jit import kernel
 
 WINDOW_S = 256 / 24000
@@ -55,7 +56,7 @@ def _band_powers(audio: np.ndarray, window: int, hop: int) -> np.ndarray:
     for start in range(0, frames, _BLOCK_FRAMES):
         centres = np.arange(start, min(frames, start + _BLOCK_FRAMES)) * hop
         gather(audio, centres, taper, segments)
-        spectra = scipy.fft.rfft(segments[: len(centres)], axis=-1)
+        spectra = rfft_rows(segments[: len(centres)])
         _add_powers(spectra.view(np.float32), edges, powers[start : start + len(centres)])
     return powers
 
@@ -63,13 +64,30 @@ def _band_powers(audio: np.ndarray, window: int, hop: int) -> np.ndarray:
 @kernel
 def _add_powers(spectra, edges, powers):
     """spectra: float32 (frames, channels, 2 x bins), real and imaginary parts in turn."""
+    power = np.empty(spectra.shape[2], np.float32)
     for i in range(spectra.shape[0]):
+        power[:] = np.float32(0.0)
+        for c in range(spectra.shape[1]):
+            one = spectra[i, c]
+            for b in range(len(power)):
+                power[b] += one[b] * one[b]
         for band in range(len(edges) - 1):
-            total = np.float32(0.0)
-            for c in range(spectra.shape[1]):
-                for b in range(2 * edges[band], 2 * edges[band + 1]):
-                    total += spectra[i, c, b] * spectra[i, c, b]
-            powers[i, band] = total
+            powers[i, band] = _sum(power[2 * edges[band] : 2 * edges[band + 1]])
+
+
+@kernel
+def _sum(values):
+    """Four sums side by side: one waits for every addition."""
+    a = b = c = d = np.float32(0.0)
+    whole = len(values) // 4 * 4
+    for i in range(0, whole, 4):
+        a += values[i]
+        b += values[i + 1]
+        c += values[i + 2]
+        d += values[i + 3]
+    for i in range(whole, len(values)):
+        a += values[i]
+    return (a + b) + (c + d)
 
 
 @kernel
