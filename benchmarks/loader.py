@@ -29,10 +29,10 @@ from tests.support.stored_corpus import write_index, write_shard
 
 HALF, RATE, SHARD = 131072, 24000, 32
 HALVES = ("a.input", "b.input", "a.target", "b.target")
-SUBTYPE = {"flac": "PCM_16", "wav": "PCM_16"}
+TARS = {"FLAC 16 bit": ("flac", "PCM_16"), "FLAC 24 bit": ("flac", "PCM_24"), "WAV 16 bit": ("wav", "PCM_16")}
 
 
-def write_tars(root: Path, items: int, extension: str) -> Path:
+def write_tars(root: Path, items: int, extension: str, subtype: str) -> Path:
     """A corpus of recordings-like noise: coloured, with pauses, so that FLAC has something to do (about 0.55 of PCM)."""
     rng, entries = np.random.default_rng(0), []
     pool = []
@@ -41,7 +41,7 @@ def write_tars(root: Path, items: int, extension: str) -> Path:
         noise = np.diff(noise, prepend=0) + 0.2 * np.sin(np.arange(HALF) * rng.uniform(0.02, 0.2))
         noise *= np.clip(np.sin(np.arange(HALF) / 9000 + rng.uniform(0, 6)), 0.01, None)
         buffer = io.BytesIO()
-        sf.write(buffer, 0.25 * noise / np.abs(noise).max(), RATE, format=extension.upper(), subtype=SUBTYPE[extension])
+        sf.write(buffer, 0.25 * noise / np.abs(noise).max(), RATE, format=extension.upper(), subtype=subtype)
         pool.append(buffer.getvalue())
     for shard in range(-(-items // SHARD)):
         samples = []
@@ -121,9 +121,9 @@ def main() -> None:
     results: dict[tuple[str, str], list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         contenders: dict[tuple[str, str], Callable[[], Iterator]] = {}
-        for kind in ("flac", "wav"):
-            root = write_tars(Path(folder) / kind, a.items, kind)
-            contenders[kind, "WebLoader"] = lambda r=root, k=kind: web_loader(r, a.items, a.workers, a.batch, k)
+        for kind, (extension, subtype) in TARS.items():
+            root = write_tars(Path(folder) / kind.replace(" ", "-"), a.items, extension, subtype)
+            contenders[kind, "WebLoader"] = lambda r=root, e=extension: web_loader(r, a.items, a.workers, a.batch, e)
             contenders[kind, "ours, four halves"] = lambda r=root: ours(r, a.items, a.workers, a.batch, True)
             contenders[kind, "ours, as trained"] = lambda r=root: ours(r, a.items, a.workers, a.batch, False)
         for number in range(a.rounds + 1):
@@ -138,7 +138,7 @@ def main() -> None:
     for (kind, name), rates in results.items():
         wall, cpu = (statistics.median(r[i] for r in rates) for i in (0, 1))
         peer = [statistics.median(r[i] for r in results[kind, "WebLoader"]) for i in (0, 1)]
-        print(f"| {kind} 16 bit | {name} | {wall:.0f} | {cpu:.0f} | {wall / peer[0]:.2f}, {cpu / peer[1]:.2f} |")
+        print(f"| {kind} | {name} | {wall:.0f} | {cpu:.0f} | {wall / peer[0]:.2f}, {cpu / peer[1]:.2f} |")
 
 
 if __name__ == "__main__":

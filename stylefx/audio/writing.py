@@ -22,7 +22,7 @@ import soundfile
 from stylefx.audio.flac import decode_flac, encode_flac
 from stylefx.audio.quantise import as_samples, check_subtype, exceeds, fit, protective_gain, quantise
 from stylefx.audio.reading import read_audio
-from stylefx.audio.wav import parse_own_wav, wav_header, wav_samples
+from stylefx.audio.wav import decode_wav, wav_header, wav_samples
 from stylefx.errors import UserError
 from stylefx.files.atomic import check_writable, publish
 from stylefx.files.claims import Claim
@@ -72,9 +72,9 @@ def encode_samples(samples: np.ndarray, sample_rate: int, subtype: str) -> bytes
 
 
 def decode_audio(data: bytes) -> tuple[np.ndarray, int]:
-    """Bytes of any readable file -> (float32 (channels, samples), sample rate in Hz); FLAC and our own WAV take short ways.
+    """Bytes of any readable file -> (float32 (channels, samples), sample rate in Hz); plain FLAC and WAV take short ways.
     UserError for what is damaged, too."""
-    own = decode_flac(data) if data[:4] == b"fLaC" else parse_own_wav(data)
+    own = decode_flac(data) if data[:4] == b"fLaC" else decode_wav(data)
     return own if own is not None else read_audio(data, whole=True)
 
 

@@ -23,6 +23,7 @@ import soundfile as sf
 
 from stylefx.audio.flac import decode_flac
 from stylefx.audio.levels import DEFAULT_LEVEL, LevelConvention
+from stylefx.audio.wav import decode_wav
 from stylefx.corpus.samples.overlay import Overlay
 from stylefx.corpus.samples.table import COLUMNS, Floor, SampleRef, Shard, read_rows, sample_ref
 from stylefx.corpus.schema import CORPUS_FILE, FORMAT, FORMAT_VERSION, INDEX_FILE
@@ -44,7 +45,7 @@ __all__ = ["Corpus", "Floor", "SampleRef", "Shard", "decode", "open_corpus"]
 
 def decode(data: bytes, start: int = 0, frames: int = -1) -> np.ndarray:
     """FLAC or WAV bytes -> float32 (channels, frames); ``frames`` -1 reads to the end."""
-    if own := decode_flac(data, start, frames):
+    if own := decode_flac(data, start, frames) or decode_wav(data, start, frames):
         return own[0]
     with _opened(data) as sound:
         if start:

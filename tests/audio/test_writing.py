@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from stylefx.audio import AudioWriter, decode_audio, encode_audio, read_audio, write_audio
-from stylefx.audio.wav import wav_header
+from stylefx.audio.wav import decode_wav, wav_header
 from stylefx.errors import UserError
 from tests.support.signals import speech_like
 
@@ -166,3 +166,41 @@ def test_wav_beyond_four_gibibytes_is_rf64(tmp_path):
     assert (info.format, info.frames, info.samplerate) == ("RF64", frames, 48000)
     np.testing.assert_array_equal(read_audio(tmp_path / "long.wav", frames - 5, 5)[0], np.zeros((1, 5)))
     assert len(wav_header("float32", 1, 48000, frames)) == len(wav_header("float32", 1, 48000, 10))
+
+
+def by_libsndfile(data: bytes, start: int, frames: int) -> np.ndarray:
+    with soundfile.SoundFile(io.BytesIO(data)) as file:
+        file.seek(start)
+        return file.read(frames, dtype="float32", always_2d=True).T
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_the_short_way_through_a_wav_gives_what_libsndfile_gives(subtype, channels):
+    rng = np.random.default_rng(channels)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, rng.uniform(-1, 1, (3001, channels)), 22254, format="WAV", subtype=subtype)
+    data = buffer.getvalue()
+    for start, frames in ((0, -1), (0, 10), (1234, -1), (1234, 500), (2990, 500), (3001, 4)):
+        found = decode_wav(data, start, frames)
+        assert found is not None
+        assert found[1] == 22254
+        np.testing.assert_array_equal(found[0], by_libsndfile(data, start, frames))
+        assert found[0].flags.c_contiguous
+
+
+def test_the_short_way_leaves_to_libsndfile_what_it_does_not_know():
+    audio = speech_like(4000, 8000)
+    for options in ({"subtype": "ULAW"}, {"subtype": "PCM_U8"}, {"subtype": "PCM_32"}, {"subtype": "DOUBLE"}, {"format": "AIFF"}):
+        soundfile.write(buffer := io.BytesIO(), audio.T, 8000, **{"format": "WAV", **options})
+        assert decode_wav(buffer.getvalue()) is None
+    whole = encode_audio(audio, 8000, "pcm16")
+    assert decode_wav(whole) is not None
+    assert decode_wav(whole, 4001) is None
+    rng = np.random.default_rng(0)
+    for end in range(len(whole) - 1, 0, -997):
+        assert decode_wav(whole[:end]) is None
+    for _ in range(3000):  # what is damaged is declined or read, never a crash
+        bent = bytearray(whole[:400])
+        bent[rng.integers(0, 80)] = rng.integers(0, 256)
+        decode_wav(bytes(bent))
