@@ -32,7 +32,7 @@ HALVES = ("a.input", "b.input", "a.target", "b.target")
 TARS = {"FLAC 16 bit": ("flac", "PCM_16"), "FLAC 24 bit": ("flac", "PCM_24"), "WAV 16 bit": ("wav", "PCM_16")}
 
 
-def write_tars(root: Path, items: int, extension: str, subtype: str) -> Path:
+def write_tars(root: Path, items: int, extension: str, subtype: str = "PCM_16") -> Path:
     """A corpus of recordings-like noise: coloured, with pauses, so that FLAC has something to do (about 0.55 of PCM)."""
     rng, entries = np.random.default_rng(0), []
     pool = []
