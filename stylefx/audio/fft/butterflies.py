@@ -5,7 +5,7 @@ those that the processor has. No sum is reordered, and multiply-adds have one ro
 else: the same bits on every processor. A number of all signals is LANES real parts, then LANES imaginary parts, float32;
 addresses and distances are in bytes.
 
-``rows`` states a digest of this file, which changes with it: numba's cache knows a kernel by the content of its own file alone.
+``lanes`` states a digest of this file, which changes with it: numba's cache knows a kernel by the content of its own file alone.
 """
 
 from __future__ import annotations

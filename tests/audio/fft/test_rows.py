@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stylefx.audio import fft
-from stylefx.audio.fft import irfft_rows, rfft_rows, rows
+from stylefx.audio.fft import irfft_rows, rfft_rows
 
 SMOOTH = [n for n in range(2, 700) if n % 2 == 0 and n // 2 % 7]
 SIZES = sorted({*SMOOTH[::3], 4, 6, 10, 256, 480, 1536, 2304, 4320, 4608, 9216, 16384})
@@ -93,9 +93,11 @@ def test_imaginary_parts_of_the_ends_do_not_count():
     np.testing.assert_array_equal(irfft_rows(bent, 64), irfft_rows(spectra, 64))
 
 
-def test_a_change_of_what_is_compiled_in_changes_the_file_that_the_cache_knows():
-    content = Path(rows.__file__).with_name("butterflies.py").read_bytes()
-    assert f"``{hashlib.sha256(content).hexdigest()[:12]}``" in (rows.__doc__ or ""), "state the new digest in rows.py"
+@pytest.mark.parametrize(("file", "used"), [("lanes", "butterflies"), ("rows", "lanes")])
+def test_a_change_of_what_is_compiled_in_changes_the_file_that_the_cache_knows(file, used):
+    folder = Path(fft.__file__).parent
+    digest = hashlib.sha256((folder / f"{used}.py").read_bytes().replace(b"\r\n", b"\n")).hexdigest()[:12]
+    assert f"``{digest}``" in (folder / f"{file}.py").read_text(), f"{file}.py has to state ``{digest}``"
 
 
 SAME_BITS = """
