@@ -118,7 +118,7 @@ def to_lanes(rows, first, lanes, columns, out):
     """rows[first : first + lanes, :columns] side by side, out (columns, LANES); lanes without a row hold what they held."""
     whole = columns - columns % TILE
     source, target = np.int64(rows[first].ctypes.data), np.int64(out.ctypes.data)
-    row = 4 * rows.shape[1]
+    row = rows.strides[0]
     for tile in range(0, lanes - lanes % TILE, TILE):
         for column in range(0, whole, TILE):
             turn_tile(source + row * tile + 4 * column, np.int64(row), target + 4 * (LANES * column + tile), np.int64(4 * LANES))
@@ -132,7 +132,7 @@ def from_lanes(numbers, first, lanes, columns, rows):
     """The way back: (columns, LANES) -> rows[first : first + lanes]."""
     whole = columns - columns % TILE
     source, target = np.int64(numbers.ctypes.data), np.int64(rows[first].ctypes.data)
-    row = 4 * rows.shape[1]
+    row = rows.strides[0]
     for tile in range(0, lanes - lanes % TILE, TILE):
         for column in range(0, whole, TILE):
             turn_tile(source + 4 * (LANES * column + tile), np.int64(4 * LANES), target + row * tile + 4 * column, np.int64(row))
@@ -146,7 +146,7 @@ def exchanged_from_lanes(numbers, first, lanes, columns, rows):
     """``from_lanes`` of numbers whose real and imaginary parts are exchanged."""
     whole = columns - columns % TILE
     source, target = np.int64(numbers.ctypes.data), np.int64(rows[first].ctypes.data)
-    row = 4 * rows.shape[1]
+    row = rows.strides[0]
     for tile in range(0, lanes - lanes % TILE, TILE):
         for column in range(0, whole, TILE):
             place = target + row * tile + 4 * column
