@@ -1,7 +1,7 @@
 """FLAC frames to samples (RFC 9639, sections 9 and 10), compiled. What it cannot read it leaves to others: a negative answer.
 
 numba's cache knows a loop by the content of its own file, so this one states that of checksums, unpack_kernels and words:
-``41e7991ef370``, a SHA-256. It changes with them.
+``f58e3eba6862``, a SHA-256. It changes with them.
 """
 
 from __future__ import annotations
