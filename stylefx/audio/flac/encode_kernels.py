@@ -6,7 +6,7 @@ as it is, one that holds a single value as that value. Arithmetic is in whole nu
 where it decides what is written, so the same samples give the same bytes wherever this runs.
 
 numba's cache knows a loop by the content of its own file, so this one states that of checksums, predict_kernels and words:
-``e1f5abd8cb39``, a SHA-256. It changes with them.
+``e137e06584c2``, a SHA-256. It changes with them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from stylefx.audio.flac.checksums import checksum
 from stylefx.audio.flac.predict_kernels import (
+    BEFORE,
     ORDER,
     PRECISION,
     cheapest,
@@ -22,10 +23,10 @@ from stylefx.audio.flac.predict_kernels import (
     fixed_residual,
     layout_of,
     linear_residual,
+    lowest_bit,
     prediction,
-    unused_bits,
 )
-from stylefx.audio.flac.words import LAGS, LANES, load_word, store_word
+from stylefx.audio.flac.words import LANES, load_word, store_word
 from stylefx.effects.kernels.jit import kernel
 
 _FINEST = 6  # partitions are 2 ** this at most
@@ -145,12 +146,13 @@ def write_codes(base, place, u, first, last, low, both, lengths):
 @kernel
 def _subframe(base, place, x, size, bits, window, weighed, residual, folded, sums, chosen, q, both, lengths, gain):
     """One channel of a block, x[:size] of ``bits`` each, is written; x may be changed. The bit place behind it."""
-    differ, first = np.int32(0), x[0]
+    union, differ, first = np.int32(0), np.int32(0), x[0]
     for i in range(size):
+        union |= x[i]
         differ |= np.int32(x[i] ^ first)
     if differ == 0:
         return put(base, place, np.int64(first) & ((np.int64(1) << bits) - 1), 8 + bits)
-    wasted = unused_bits(x, size)
+    wasted = lowest_bit(union)
     if wasted:
         for i in range(size):
             x[i] = np.int32(x[i] >> wasted)
@@ -163,7 +165,7 @@ def _subframe(base, place, x, size, bits, window, weighed, residual, folded, sum
         if (
             shift >= 0
             and left * size < 1.4 * gain * gain * float(least) * float(least)
-            and linear_residual(x, q, shift, size, weighed[LAGS:], residual)
+            and linear_residual(x, q, shift, size, weighed[BEFORE:], residual)
         ):
             total = np.int64(0)
             for i in range(ORDER, size):
@@ -225,13 +227,15 @@ def encode_frames(samples, bits, rate, block, windows, crc8, crc16, out, places,
     channels, n = samples.shape
     base, place, number = np.int64(out.ctypes.data), np.int64(0), np.int64(0)
     x, pair = np.empty((channels, block), np.int32), np.empty((2, block), np.int32)
-    weighed, residual, folded = np.zeros(LAGS + LANES + block), np.empty(block, np.int32), np.empty(block, np.uint32)
+    weighed, residual, folded = np.zeros(BEFORE + LANES + block), np.empty(block, np.int32), np.empty(block, np.uint32)
     sums, chosen, q = np.zeros(2 << _FINEST, np.int64), np.zeros(1 << _FINEST, np.int64), np.zeros(ORDER)
     both, lengths = np.empty(block // 2, np.uint64), np.empty(block // 2, np.int64)
     for start in range(0, n, block):
         size = min(block, n - start)
         for c in range(channels):
-            x[c, :size] = samples[c, start : start + size]
+            here, given = x[c], samples[c, start : start + size]
+            for i in range(size):
+                here[i] = given[i]
         layout = layout_of(x, size, bits, pair) if channels == 2 else 0
         places[number] = place
         at = _header(out, base, place, number, layout, size, block, bits, rate, crc8) * 8

@@ -14,6 +14,16 @@ from stylefx.effects.kernels.jit import kernel
 
 ORDER = 8
 PRECISION = 15  # bits of a coefficient
+BEFORE = 16  # doubles before a block: more than the lags, and whole vectors
+
+
+@kernel
+def lowest_bit(union):
+    """How many of the lowest bits are zero; 0 where all are."""
+    unused = 0
+    while union and not (union >> unused) & 1:
+        unused += 1
+    return unused
 
 
 @kernel
@@ -22,10 +32,7 @@ def unused_bits(x, size):
     union = np.int32(0)
     for i in range(size):
         union |= x[i]
-    unused = 0
-    while union and not (union >> unused) & 1:
-        unused += 1
-    return unused
+    return lowest_bit(union)
 
 
 @kernel
@@ -88,19 +95,19 @@ def fixed_residual(x, order, size, out):
 
 @kernel
 def _autocorrelation(x, size, bits, window, weighed, r):
-    """Of the windowed samples, rounded to whole numbers. weighed: LAGS doubles that are 0, then room for the block.
+    """Of the windowed samples, rounded to whole numbers. weighed: BEFORE doubles that are 0, then room for the block.
 
     Doubles add up exactly what is below 2 ** 53; the rest is added in integers. So the order is the machine's, the sum is not.
     """
-    here = weighed[LAGS : LAGS + size]
+    here = weighed[BEFORE : BEFORE + size]
     for i in range(size):
         here[i] = np.rint(x[i] * window[i])
     whole = (size + LANES - 1) // LANES * LANES
-    weighed[LAGS + size : LAGS + whole] = 0.0
+    weighed[BEFORE + size : BEFORE + whole] = 0.0
     exactly = LANES << min(2 * (27 - bits) + 1, 20)
     sums, totals = np.empty((LAGS, LANES)), np.zeros(LAGS, np.int64)
     for first in range(0, whole, exactly):
-        lagged_products(weighed.ctypes.data + 8 * (LAGS + first), min(exactly, whole - first), sums.ctypes.data)
+        lagged_products(weighed.ctypes.data + 8 * (BEFORE + first), min(exactly, whole - first), sums.ctypes.data)
         for lag in range(LAGS):
             for lane in range(LANES):
                 totals[lag] += np.int64(sums[lag, lane])
