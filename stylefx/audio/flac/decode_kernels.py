@@ -1,7 +1,7 @@
 """FLAC frames to samples (RFC 9639, sections 9 and 10), compiled. What it cannot read it leaves to others: a negative answer.
 
 numba's cache knows a loop by the content of its own file, so this one states that of checksums, unpack_kernels and words:
-``f58e3eba6862``, a SHA-256. It changes with them.
+``4c573f5b312f``, a SHA-256. It changes with them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from stylefx.audio.flac.checksums import checksum
-from stylefx.audio.flac.unpack_kernels import codes, predicted, signed, unsigned, zeros
+from stylefx.audio.flac.unpack_kernels import codes, far_weights, predicted, signed, unsigned, zeros
+from stylefx.audio.flac.words import FAR, LANES
 from stylefx.effects.kernels.jit import kernel
 
 PADDING = 32  # zero bytes that must follow the data: words are read whole
@@ -71,14 +72,13 @@ def _residual(base, place, end, out, order, size, c, shift):
     if method > 1 or (size & ((1 << depth) - 1)) != 0 or (size >> depth) < order:
         return -1
     width = 4 + method
-    escape, first, h = (1 << width) - 1, order, np.zeros(8, np.int64)
-    if shift >= 0:
-        for k in range(order):
-            h[k] = out[order - 1 - k]
+    escape, first, far = (1 << width) - 1, order, np.empty((FAR, LANES), np.int64)
+    far_weights(c, far)
     for part in range(1 << depth):
         last = (part + 1) * (size >> depth)
         low = unsigned(base, place, width)
         place += width
+        begun = min(last, max(first, 8)) if shift >= 0 and low != escape else last  # prediction on the way needs eight samples
         if low == escape:
             width_plain = unsigned(base, place, 5)
             place += 5
@@ -87,14 +87,12 @@ def _residual(base, place, end, out, order, size, c, shift):
             for i in range(first, last):
                 out[i] = signed(base, place, width_plain)
                 place += width_plain
-            if shift >= 0:
-                undo_linear(out, c, order, shift, first, last)
-                for k in range(min(8, last)):
-                    h[k] = out[last - 1 - k]
-        elif shift >= 0:
-            place = predicted(base, place, end, low, out, first, last, c, shift, h)
         else:
-            place = codes(base, place, end, low, out, first, last)
+            place = codes(base, place, end, low, out, first, begun)
+        if place >= 0 and shift >= 0:
+            undo_linear(out, c, order, shift, first, begun)
+            if begun < last:
+                place = predicted(base, place, end, low, out, begun, last, c, far, shift)
         if place < 0 or place > end:
             return -1
         first = last

@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LAGS, LANES = 9, 4
+LAGS, LANES, FAR = 9, 4, 6
 
 if TYPE_CHECKING:
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
         """What a kernel sees of the intrinsic below."""
 
     def lagged_products(values: Any, count: Any, sums: Any) -> Any:
+        """What a kernel sees of the intrinsic below."""
+
+    def weigh_history(values: Any, weights: Any, sums: Any) -> Any:
         """What a kernel sees of the intrinsic below."""
 
 else:
@@ -103,6 +106,34 @@ else:
             for lag, total in enumerate(held):
                 place = builder.gep(whole, [ir.Constant(count.type, lag)])
                 builder.store(builder.load(total), place).align = 8
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, types.int64), code
+
+    @intrinsic
+    def weigh_history(typing_context, values, weights, sums):
+        """int64 at three addresses: of (FAR, LANES) weights the first row times the third last value before the first address,
+        the second times the fourth last and so on, added up to LANES sums. Values and weights count as numbers of 32 bits."""
+
+        def code(context, builder, signature, arguments):
+            long, vector = ir.IntType(64), ir.VectorType(ir.IntType(64), LANES)
+            nothing, unused = ir.Constant(vector, ir.Undefined), ir.Constant(vector, [32] * LANES)
+            everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+            values = builder.inttoptr(arguments[0], long.as_pointer())
+            weights, sums = (builder.inttoptr(address, vector.as_pointer()) for address in arguments[1:])
+
+            def narrow(numbers):  # so that the machine may multiply halves of words
+                return builder.ashr(builder.shl(numbers, unused), unused)
+
+            total = ir.Constant(vector, [0] * LANES)
+            for row in reversed(range(FAR)):  # the last value last, since it comes last
+                value = builder.load(builder.gep(values, [ir.Constant(long, -3 - row)]))
+                value = builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
+                weight = builder.load(builder.gep(weights, [ir.Constant(long, row)]))
+                weight.align = 8
+                product = builder.mul(narrow(builder.shuffle_vector(value, nothing, everywhere)), narrow(weight))
+                total = builder.add(total, product)
+            builder.store(total, sums).align = 8
             return context.get_dummy_value()
 
         return types.void(types.int64, types.int64, types.int64), code
