@@ -56,39 +56,6 @@ def _long_code(base, place, end, low):
 
 
 @kernel
-def codes(base, place, end, low, y, first, last):
-    """Codes with ``low`` low bits into y[first:last]; the bit place behind them, -1 where the data ends."""
-    out, lowest, i, n = y[first:last], 63 - low, 0, last - first
-    while i < n:
-        word = load_word(base + (place >> 3)) << np.uint64(place & 7)
-        high = leading_zeros(word)
-        used = high + 1 + low
-        if used > 57:
-            out[i], place = _long_code(base, place, end, low)
-            i += 1
-        else:
-            # A word mostly holds three codes: what waits for memory is the first of them alone.
-            first_code = word << np.uint64(high & 63)
-            word = first_code << np.uint64((low + 1) & 63)
-            high2 = leading_zeros(word)
-            second_code = word << np.uint64(high2 & 63)
-            word = second_code << np.uint64((low + 1) & 63)
-            high3 = leading_zeros(word)
-            out[i] = _code(first_code, high, low, lowest)
-            if used + high2 + high3 + 2 * (1 + low) <= 57 and i + 3 <= n:
-                out[i + 1] = _code(second_code, high2, low, lowest)
-                out[i + 2] = _code(word << np.uint64(high3 & 63), high3, low, lowest)
-                place += used + high2 + high3 + 2 * (1 + low)
-                i += 3
-            else:
-                place += used
-                i += 1
-        if place > end:
-            return -1
-    return place
-
-
-@kernel
 def _one(base, place, end, low):
     """A code of any length, and the bit place behind it."""
     word = load_word(base + (place >> 3)) << np.uint64(place & 7)
@@ -96,6 +63,46 @@ def _one(base, place, end, low):
     if high + 1 + low > 57:
         return _long_code(base, place, end, low)
     return _code(word << np.uint64(high & 63), high, low, 63 - low), place + high + 1 + low
+
+
+@kernel
+def codes(base, place, end, low, y, first, last):
+    """Codes with ``low`` low bits into y[first:last]; the bit place behind them, -1 where the data ends."""
+    lowest, i, fixed, three = 63 - low, first, low + 1, low <= 13
+    group = 3 if three else 2  # as many as 56 bits mostly hold
+    while i < last:
+        # The next bytes are read while codes of the last ones are still told apart: of ``word``, 56 bits and more are known.
+        address, left = base + (place >> 3) + 7, 56 - (place & 7)
+        word, limit = load_word(address - 7) << np.uint64(place & 7), base + (end >> 3) + 8
+        while i + group <= last and address <= limit:
+            word |= load_word(address) >> np.uint64(left)
+            high0 = leading_zeros(word)
+            code0 = word << np.uint64(high0 & 63)
+            rest = code0 << np.uint64(fixed & 63)
+            high1 = leading_zeros(rest)
+            code1 = rest << np.uint64(high1 & 63)
+            rest = code1 << np.uint64(fixed & 63)
+            used, at = high0 + high1 + 2 * fixed, np.uint64(i)
+            if three:
+                high2 = leading_zeros(rest)
+                code2 = rest << np.uint64(high2 & 63)
+                rest = code2 << np.uint64(fixed & 63)
+                used += high2 + fixed
+                y[at + np.uint64(2)] = _code(code2, high2, low, lowest)
+            if used > 56:
+                break
+            y[at] = _code(code0, high0, low, lowest)
+            y[at + np.uint64(1)] = _code(code1, high1, low, lowest)
+            word, address = rest, address + ((63 - left) >> 3)
+            left = (left | 56) - used
+            i += group
+        place = (address - base) * 8 - left
+        if i < last:
+            y[i], place = _one(base, place, end, low)
+            i += 1
+        if place > end:
+            return -1
+    return place
 
 
 @kernel
@@ -144,8 +151,8 @@ def predicted(base, place, end, low, y, first, last, c, far, shift):
             g2 = _code(code2, high2, low, lowest) + ((sums[2] + (c3 * h1 + c2 * h0) + c1 * g0 + c0 * g1) >> shift)
             older = sums[3] + (c4 * h1 + c3 * h0) + c2 * g0
             g3 = _code(code3, high3, low, lowest) + ((older + c1 * g1 + c0 * g2) >> shift)
-            four = y[i : i + 4]
-            four[0], four[1], four[2], four[3] = g0, g1, g2, g3
+            at = np.uint64(i)
+            y[at], y[at + np.uint64(1)], y[at + np.uint64(2)], y[at + np.uint64(3)] = g0, g1, g2, g3
             h1, h0 = g2, g3
             i += 4
         else:
