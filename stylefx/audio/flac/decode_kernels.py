@@ -1,7 +1,7 @@
 """FLAC frames to samples (RFC 9639, sections 9 and 10), compiled. What it cannot read it leaves to others: a negative answer.
 
 numba's cache knows a loop by the content of its own file, so this one states that of checksums, unpack_kernels and words:
-``dc7244174d6c``, a SHA-256. It changes with them.
+``03d5f1ab3bea``, a SHA-256. It changes with them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _residual(base, place, end, out, order, size, c, shift):
     if method > 1 or (size & ((1 << depth) - 1)) != 0 or (size >> depth) < order:
         return -1
     width = 4 + method
-    escape, first, far = (1 << width) - 1, order, np.empty((FAR, LANES), np.int64)
+    escape, first, far = (1 << width) - 1, order, np.empty((FAR + 1, LANES), np.int64)
     far_weights(c, far)
     for part in range(1 << depth):
         last = (part + 1) * (size >> depth)
@@ -234,9 +234,9 @@ def decode_frames(data, first, last, skip, bits, crc8, crc16, work, out):
                     a[i], b[i] = (double + b[i]) >> 1, (double - b[i]) >> 1
         taken = max(np.int64(0), min(size - skip, wanted - done))
         for channel in range(channels):
-            row, values = out[channel], work[channel]
-            for i in range(taken):
-                row[done + i] = np.float32(np.int32(values[skip + i])) * scale
+            row, values = out[channel, done : done + taken], work[channel, skip : skip + taken]
+            for i in range(len(row)):
+                row[i] = np.float32(np.int32(values[i])) * scale
         done += taken
         skip = max(np.int64(0), skip - size)
     return done

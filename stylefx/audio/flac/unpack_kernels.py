@@ -107,7 +107,8 @@ def codes(base, place, end, low, y, first, last):
 
 @kernel
 def far_weights(c, table):
-    """What ``predicted`` has to know of coefficients c (8,): those of the samples from the third last on, for four in a row."""
+    """What ``predicted`` has to know of coefficients c (8,): those of the samples from the third last on, for four in a row.
+    The last row is room for sums."""
     table[:] = 0
     for row in range(FAR):
         for lane in range(min(LANES, FAR - row)):
@@ -118,7 +119,7 @@ def far_weights(c, table):
 def predicted(base, place, end, low, y, first, last, c, far, shift):
     """As ``codes``, and linear prediction of order 8 undone on the way: its products fill the time that codes wait for one
     another. Four samples in a row: what older samples weigh in them is added up side by side. first is 8 or more."""
-    lowest, i, sums = 63 - low, first, np.zeros(LANES, np.int64)
+    lowest, i, sums = 63 - low, first, far[FAR]
     c0, c1, c2, c3, c4 = c[0], c[1], c[2], c[3], c[4]
     values, weights, total, one = np.int64(y.ctypes.data), np.int64(far.ctypes.data), np.int64(sums.ctypes.data), low + 1
     h0, h1 = y[first - 1], y[first - 2]
