@@ -193,16 +193,18 @@ def _header(data, base, place, end, crc8):
 
 
 @kernel
-def decode_frames(data, first, last, skip, bits, crc8, crc16, work, out):
+def decode_frames(data, first, last, skip, bits, crc8, crc16, work, out, reached):
     """Frames in the bytes data[first:last], their first ``skip`` samples left out, to float32 (channels, samples), full scale 1.
 
     data is followed by PADDING zero bytes. work is int64 (channels, 65536). Answers the samples that were written; -1 where
-    anything is not as the format says, checksums too.
+    anything is not as the format says, checksums too. reached becomes the byte where the frame begins in which reading goes on,
+    and how many samples lie between the first frame's begin and there.
     """
     channels, wanted = out.shape
     base, end, place, done = np.int64(data.ctypes.data), last * 8, first, np.int64(0)
     c, scale = np.zeros(32, np.int64), np.float32(2.0 ** -(bits - 1))
-    code_of_bits = 4 if bits == 16 else 6
+    code_of_bits, passed = 4 if bits == 16 else 6, np.int64(0)
+    reached[0], reached[1] = first, 0
     while done < wanted:
         start = place
         size, layout, sample_code, at = _header(data, base, place, last, crc8)
@@ -238,5 +240,10 @@ def decode_frames(data, first, last, skip, bits, crc8, crc16, work, out):
             for i in range(len(row)):
                 row[i] = np.float32(np.int32(values[i])) * scale
         done += taken
+        passed += size
+        if skip + taken >= size:
+            reached[0], reached[1] = place, passed
+        else:
+            reached[0], reached[1] = start, passed - size
         skip = max(np.int64(0), skip - size)
     return done
