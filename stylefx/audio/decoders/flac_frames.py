@@ -42,16 +42,16 @@ class FlacDecoder:
         self._first: Place = (_behind_metadata(file), 0)
         self._reached = self._first
         self._other: AudioDecoder | None = None
+        self.damage = ""
         if frame_start(self._bytes(self._first[0], 16), 0, self._block) != 0:
             raise Undecodable("its first frame is damaged")
 
-    @property
-    def damage(self) -> str:
-        return "" if self._other is None else self._other.damage
-
     def read(self, frames: int) -> np.ndarray:
-        if self._other is not None:
-            return self._other.read(frames)
+        audio = self._read(frames) if self._other is None else self._other.read(frames)
+        self.damage = "" if self._other is None else self._other.damage
+        return audio
+
+    def _read(self, frames: int) -> np.ndarray:
         frames = max(0, min(frames, self.info.frames - self._position))
         if frames > _AT_ONCE * (self._size // self._block + 1):  # a damaged header promises more than memory holds
             return self._by_other().read(frames)

@@ -103,7 +103,7 @@ def _write_code(base, place, value, low):
 
 
 @kernel
-def _pairs(u, low, both, lengths):
+def _pair(u, low, both, lengths):
     """Codes of every two numbers as one, and its length; what is longer than a word is left to others by that length."""
     one, mask = np.uint64(1) << np.uint64(low), (np.uint64(1) << np.uint64(low)) - np.uint64(1)
     words, down = u.view(np.uint64), np.uint64(low)
@@ -111,20 +111,21 @@ def _pairs(u, low, both, lengths):
         a, b = words[i] & np.uint64(0xFFFFFFFF), words[i] >> np.uint64(32)
         length = (b >> down) + down + np.uint64(1)
         both[i] = (one | (a & mask)) << (length & np.uint64(63)) | one | (b & mask)
-        lengths[i] = np.int64(length + (a >> down) + down + np.uint64(1))
+        lengths[i] = length + (a >> down) + down + np.uint64(1)
 
 
 @kernel
-def write_codes(base, place, u, first, last, low, both, lengths):
+def write_codes(base, place, u, first, last, low, pairs):
     """Codes of the folded residual u[first:last] with ``low`` low bits; the bit place behind them."""
     if (last - first) & 1:
         place = _write_code(base, place, np.int64(u[first]), low)
         first += 1
-    _pairs(u[first:last], low, both, lengths)
+    both, lengths = pairs
+    _pair(u[first:last], low, both, lengths)
     address, used = base + (place >> 3), place & 7
     pending = load_word(address)
     for i in range((last - first) >> 1):
-        length = lengths[i]
+        length = np.int64(lengths[i])
         if length > 56:
             store_word(address, pending)
             place = (address - base) * 8 + used
@@ -144,7 +145,7 @@ def write_codes(base, place, u, first, last, low, both, lengths):
 
 
 @kernel
-def _subframe(base, place, x, size, bits, window, weighed, residual, folded, sums, chosen, q, both, lengths, gain):
+def _subframe(base, place, x, size, bits, window, weighed, residual, folded, sums, chosen, q, pairs, gain):
     """One channel of a block, x[:size] of ``bits`` each, is written; x may be changed. The bit place behind it."""
     union, differ, first = np.int32(0), np.int32(0), x[0]
     for i in range(size):
@@ -191,7 +192,7 @@ def _subframe(base, place, x, size, bits, window, weighed, residual, folded, sum
     for part in range(1 << depth):
         last = (part + 1) * (size >> depth)
         place = put(base, place, chosen[part], 5 if wide else 4)
-        place = write_codes(base, place, folded, first, last, chosen[part], both, lengths)
+        place = write_codes(base, place, folded, first, last, chosen[part], pairs)
         first = last
     return place
 
@@ -229,7 +230,7 @@ def encode_frames(samples, bits, rate, block, windows, crc8, crc16, out, places,
     x, pair = np.empty((channels, block), np.int32), np.empty((2, block), np.int32)
     weighed, residual, folded = np.zeros(BEFORE + LANES + block), np.empty(block, np.int32), np.empty(block, np.uint32)
     sums, chosen, q = np.zeros(2 << _FINEST, np.int64), np.zeros(1 << _FINEST, np.int64), np.zeros(ORDER)
-    both, lengths = np.empty(block // 2, np.uint64), np.empty(block // 2, np.int64)
+    pairs = np.empty((2, block // 2), np.uint64)
     for start in range(0, n, block):
         size = min(block, n - start)
         for c in range(channels):
@@ -243,7 +244,7 @@ def encode_frames(samples, bits, rate, block, windows, crc8, crc16, out, places,
         for c in range(channels):
             side = (layout == 8 and c == 1) or (layout == 9 and c == 0) or (layout == 10 and c == 1)
             at = _subframe(
-                base, at, x[c], size, bits + (1 if side else 0), window, weighed, residual, folded, sums, chosen, q, both, lengths, gain
+                base, at, x[c], size, bits + (1 if side else 0), window, weighed, residual, folded, sums, chosen, q, pairs, gain
             )  # fmt: skip
         end = (at + 7) >> 3
         put(base, end * 8, checksum(out, place, end, crc16), 16)

@@ -76,8 +76,8 @@ def test_codes_are_written_and_read_as_the_format_says(low, tail):
             np.uint32
         )
         for at in (0, 3, 7):
-            out, pairs = np.zeros(40_000, np.uint8), (np.empty(200, np.uint64), np.empty(200, np.int64))
-            end = write_codes(out.ctypes.data, at, values, 0, count, low, *pairs)
+            out, pairs = np.zeros(40_000, np.uint8), np.empty((2, 200), np.uint64)
+            end = write_codes(out.ctypes.data, at, values, 0, count, low, pairs)
             expected = "0" * at + coded([int(v) for v in values], low)
             assert end == len(expected)
             assert "".join(f"{byte:08b}" for byte in out[: end // 8 + 1])[:end] == expected
