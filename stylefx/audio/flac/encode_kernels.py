@@ -120,7 +120,7 @@ def write_codes(base, place, u, first, last, low, pairs):
     if (last - first) & 1:
         place = _write_code(base, place, np.int64(u[first]), low)
         first += 1
-    both, lengths = pairs
+    both, lengths = pairs[0], pairs[1]
     _pair(u[first:last], low, both, lengths)
     address, used = base + (place >> 3), place & 7
     pending = load_word(address)
