@@ -7,12 +7,14 @@ decoded is given, whatever its format, and ``damage`` says what is wrong with it
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 
 from stylefx.audio.decoders.base import AudioDecoder, AudioInfo, Undecodable
+from stylefx.audio.decoders.flac_frames import FlacDecoder
 from stylefx.audio.decoders.formats import is_libavs
 from stylefx.audio.decoders.g722 import G722Decoder
 from stylefx.audio.decoders.libav import LibavDecoder, libav_version
@@ -31,6 +33,10 @@ def _decoder(file: BinaryIO, name: str) -> AudioDecoder:
         return G722Decoder(file, name)
     head = file.read(32)
     file.seek(0)
+    if head[:4] == b"fLaC":
+        with contextlib.suppress(Undecodable):
+            return FlacDecoder(file)
+        file.seek(0)
     reason = ""
     if not is_libavs(head, name):
         try:

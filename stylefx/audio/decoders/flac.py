@@ -23,7 +23,7 @@ def flac_from(file: BinaryIO, frame: int) -> tuple[int, tuple[Piece, ...]] | Non
         begin, block = _header(data)
         at = begin
         while (at := data.find(b"\xff", at)) >= 0:
-            found = _frame_start(data, at, block)
+            found = frame_start(data, at, block)
             if found is not None and found > frame and _is_followed(data, at, found, block):
                 return found, ((0, begin), (at, len(data)))
             at += 1
@@ -44,7 +44,7 @@ def _header(data: Data) -> tuple[int, int]:
     return at, block
 
 
-def _frame_start(data: Data, at: int, block: int) -> int | None:
+def frame_start(data: Data, at: int, block: int) -> int | None:
     """The first sample of the frame whose header lies here."""
     head = data[at : at + 16]
     if len(head) < 6 or head[1] & 0xFE != 0xF8 or head[2] >> 4 == 0 or head[2] & 15 == 15 or head[3] >> 4 > 10 or head[3] & 1:
@@ -65,7 +65,7 @@ def _is_followed(data: Data, at: int, start: int, block: int) -> bool:
     """Whether another header with a later number lies within reach, or the end does."""
     reach, next_at = min(len(data), at + 32 * max(block, 4096)), at + 1
     while (next_at := data.find(b"\xff", next_at, reach)) >= 0:
-        found = _frame_start(data, next_at, block)
+        found = frame_start(data, next_at, block)
         if found is not None and start < found <= start + 65535 * 2:
             return True
         next_at += 1

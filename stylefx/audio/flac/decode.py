@@ -31,11 +31,8 @@ class FlacInfo:
 
 def flac_info(data: bytes) -> FlacInfo | None:
     """None where the data are not FLAC of 16 or 24 bits, of one or two channels and a known length, from the first byte on."""
-    if data[:4] != _MAGIC or len(data) < 42 or data[4] & 0x7F != _STREAMINFO:
-        return None
-    fields = int.from_bytes(data[18:26], "big")
-    rate, channels, bits, frames = fields >> 44, (fields >> 41 & 7) + 1, (fields >> 36 & 31) + 1, fields & (1 << 36) - 1
-    if bits not in (16, 24) or channels > 2 or frames == 0 or rate == 0:
+    stream = stream_info(data)
+    if stream is None:
         return None
     place, last, points = 4, False, np.zeros((0, 2), np.int64)
     while not last:
@@ -46,7 +43,16 @@ def flac_info(data: bytes) -> FlacInfo | None:
         if kind == _SEEKTABLE:
             points = _seek_points(data[place + 4 : place + 4 + size])
         place += 4 + size
-    return FlacInfo(rate, channels, bits, frames, place, points) if place < len(data) else None
+    return FlacInfo(*stream, place, points) if place < len(data) else None
+
+
+def stream_info(data: bytes) -> tuple[int, int, int, int] | None:
+    """Rate in Hz, channels, bits and frames of what begins with these bytes, 42 or more; None as in ``flac_info``."""
+    if data[:4] != _MAGIC or len(data) < 42 or data[4] & 0x7F != _STREAMINFO:
+        return None
+    fields = int.from_bytes(data[18:26], "big")
+    rate, channels, bits, frames = fields >> 44, (fields >> 41 & 7) + 1, (fields >> 36 & 31) + 1, fields & (1 << 36) - 1
+    return None if bits not in (16, 24) or channels > 2 or frames == 0 or rate == 0 else (rate, channels, bits, frames)
 
 
 def _seek_points(table: bytes) -> np.ndarray:
@@ -77,8 +83,18 @@ def decode_flac(data: bytes, start: int = 0, frames: int = -1) -> tuple[np.ndarr
     first = info.first_byte + int(byte)
     padded = np.zeros(len(data) - first + PADDING, np.uint8)
     padded[: len(data) - first] = np.frombuffer(data, np.uint8, offset=first)
-    done = decode_frames(padded, 0, len(data) - first, start - int(sample), info.bits, CRC8, CRC16, _work(info.channels), out)
-    return (out, info.sample_rate) if done == wanted else None
+    return (out, info.sample_rate) if decode_into(out, padded, start - int(sample), info.bits) is not None else None
+
+
+def decode_into(out: np.ndarray, padded: np.ndarray, skip: int, bits: int) -> tuple[int, int] | None:
+    """Fill float32 ``out`` (channels, frames) from the frames that bytes begin with, the first ``skip`` samples left out.
+
+    ``padded``: uint8, PADDING zeros at its end. Returns (byte where the frame begins in which reading goes on, samples before
+    it); None where this reader has no answer.
+    """
+    reached, size = np.zeros(2, np.int64), len(padded) - PADDING
+    done = decode_frames(padded, 0, size, skip, bits, CRC8, CRC16, _work(len(out)), out, reached)
+    return (int(reached[0]), int(reached[1])) if done == out.shape[1] else None
 
 
 def _work(channels: int) -> np.ndarray:

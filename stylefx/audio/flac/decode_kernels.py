@@ -1,7 +1,7 @@
 """FLAC frames to samples (RFC 9639, sections 9 and 10), compiled. What it cannot read it leaves to others: a negative answer.
 
 numba's cache knows a loop by the content of its own file, so this one states that of checksums, unpack_kernels and words:
-``d16e95750e70``, a SHA-256. It changes with them.
+``03d5f1ab3bea``, a SHA-256. It changes with them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from stylefx.audio.flac.checksums import checksum
-from stylefx.audio.flac.unpack_kernels import codes, predicted, signed, unsigned, zeros
+from stylefx.audio.flac.unpack_kernels import codes, far_weights, predicted, signed, unsigned, zeros
+from stylefx.audio.flac.words import FAR, LANES
 from stylefx.effects.kernels.jit import kernel
 
 PADDING = 32  # zero bytes that must follow the data: words are read whole
@@ -71,14 +72,13 @@ def _residual(base, place, end, out, order, size, c, shift):
     if method > 1 or (size & ((1 << depth) - 1)) != 0 or (size >> depth) < order:
         return -1
     width = 4 + method
-    escape, first, h = (1 << width) - 1, order, np.zeros(8, np.int64)
-    if shift >= 0:
-        for k in range(order):
-            h[k] = out[order - 1 - k]
+    escape, first, far = (1 << width) - 1, order, np.empty((FAR + 1, LANES), np.int64)
+    far_weights(c, far)
     for part in range(1 << depth):
         last = (part + 1) * (size >> depth)
         low = unsigned(base, place, width)
         place += width
+        begun = min(last, max(first, 8)) if shift >= 0 and low != escape else last  # prediction on the way needs eight samples
         if low == escape:
             width_plain = unsigned(base, place, 5)
             place += 5
@@ -87,14 +87,12 @@ def _residual(base, place, end, out, order, size, c, shift):
             for i in range(first, last):
                 out[i] = signed(base, place, width_plain)
                 place += width_plain
-            if shift >= 0:
-                undo_linear(out, c, order, shift, first, last)
-                for k in range(min(8, last)):
-                    h[k] = out[last - 1 - k]
-        elif shift >= 0:
-            place = predicted(base, place, end, low, out, first, last, c, shift, h)
         else:
-            place = codes(base, place, end, low, out, first, last)
+            place = codes(base, place, end, low, out, first, begun)
+        if place >= 0 and shift >= 0:
+            undo_linear(out, c, order, shift, first, begun)
+            if begun < last:
+                place = predicted(base, place, end, low, out, begun, last, c, far, shift)
         if place < 0 or place > end:
             return -1
         first = last
@@ -195,16 +193,18 @@ def _header(data, base, place, end, crc8):
 
 
 @kernel
-def decode_frames(data, first, last, skip, bits, crc8, crc16, work, out):
+def decode_frames(data, first, last, skip, bits, crc8, crc16, work, out, reached):
     """Frames in the bytes data[first:last], their first ``skip`` samples left out, to float32 (channels, samples), full scale 1.
 
     data is followed by PADDING zero bytes. work is int64 (channels, 65536). Answers the samples that were written; -1 where
-    anything is not as the format says, checksums too.
+    anything is not as the format says, checksums too. reached becomes the byte where the frame begins in which reading goes on,
+    and how many samples lie between the first frame's begin and there.
     """
     channels, wanted = out.shape
     base, end, place, done = np.int64(data.ctypes.data), last * 8, first, np.int64(0)
     c, scale = np.zeros(32, np.int64), np.float32(2.0 ** -(bits - 1))
-    code_of_bits = 4 if bits == 16 else 6
+    code_of_bits, passed = 4 if bits == 16 else 6, np.int64(0)
+    reached[0], reached[1] = first, 0
     while done < wanted:
         start = place
         size, layout, sample_code, at = _header(data, base, place, last, crc8)
@@ -236,9 +236,14 @@ def decode_frames(data, first, last, skip, bits, crc8, crc16, work, out):
                     a[i], b[i] = (double + b[i]) >> 1, (double - b[i]) >> 1
         taken = max(np.int64(0), min(size - skip, wanted - done))
         for channel in range(channels):
-            row, values = out[channel], work[channel]
-            for i in range(taken):
-                row[done + i] = np.float32(np.int32(values[skip + i])) * scale
+            row, values = out[channel, done : done + taken], work[channel, skip : skip + taken]
+            for i in range(len(row)):
+                row[i] = np.float32(np.int32(values[i])) * scale
         done += taken
+        passed += size
+        if skip + taken >= size:
+            reached[0], reached[1] = place, passed
+        else:
+            reached[0], reached[1] = start, passed - size
         skip = max(np.int64(0), skip - size)
     return done

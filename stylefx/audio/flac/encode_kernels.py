@@ -6,7 +6,7 @@ as it is, one that holds a single value as that value. Arithmetic is in whole nu
 where it decides what is written, so the same samples give the same bytes wherever this runs.
 
 numba's cache knows a loop by the content of its own file, so this one states that of checksums, predict_kernels and words:
-``cddec8539250``, a SHA-256. It changes with them.
+``2b79abc9c861``, a SHA-256. It changes with them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from stylefx.audio.flac.checksums import checksum
 from stylefx.audio.flac.predict_kernels import (
+    BEFORE,
     ORDER,
     PRECISION,
     cheapest,
@@ -22,10 +23,10 @@ from stylefx.audio.flac.predict_kernels import (
     fixed_residual,
     layout_of,
     linear_residual,
+    lowest_bit,
     prediction,
-    unused_bits,
 )
-from stylefx.audio.flac.words import load_word, store_word
+from stylefx.audio.flac.words import LANES, load_word, store_word
 from stylefx.effects.kernels.jit import kernel
 
 _FINEST = 6  # partitions are 2 ** this at most
@@ -50,17 +51,27 @@ def put_all(base, place, values, count, width):
 
 
 @kernel
-def partition(u, order, size, lowest, sums, chosen):
-    """Partitions of the folded residual u[order:size]: their order, bits in all; chosen[k] is the parameter of partition k."""
+def fold(residual, order, size, u, sums):
+    """Residual to whole numbers from 0 on, and their sums in the finest partitions; how often the block is halved for those."""
     finest = 0
     while finest < _FINEST and size % (2 << finest) == 0 and (size >> (finest + 1)) > 32:
         finest += 1
     first = order
     for part in range(1 << finest):
-        last, total = (part + 1) * (size >> finest), np.int64(0)
-        for i in range(first, last):
-            total += u[i]
-        sums[part], first = total, last
+        last = (part + 1) * (size >> finest)
+        given, folded, total = residual[first:last], u[first:last], np.uint64(0)
+        for i in range(len(given)):
+            value = np.uint32(np.int32(given[i] << 1) ^ np.int32(given[i] >> 31))
+            folded[i] = value
+            total += np.uint64(value)
+        sums[part], first = np.int64(total), last
+    return finest
+
+
+@kernel
+def partition(finest, order, size, lowest, sums, chosen):
+    """Partitions of a folded residual by its sums in the finest ones: their order, bits in all, whether parameters take five
+    bits; chosen[k] is the parameter of partition k."""
     kept = sums[1 << _FINEST :]
     kept[: 1 << finest] = sums[: 1 << finest]
     best, depth = np.int64(1) << 60, 0
@@ -81,42 +92,68 @@ def partition(u, order, size, lowest, sums, chosen):
 
 
 @kernel
-def write_codes(base, place, u, first, last, low):
+def _write_code(base, place, value, low):
+    """One code with ``low`` low bits, however long; the bit place behind it."""
+    high = value >> low
+    while high > 0:
+        step = min(high, np.int64(48))
+        place = put(base, place, 0, step)
+        high -= step
+    return put(base, place, np.int64(1) << low | value & ((np.int64(1) << low) - 1), 1 + low)
+
+
+@kernel
+def _pair(u, low, both, lengths):
+    """Codes of every two numbers as one, and its length; what is longer than a word is left to others by that length."""
+    one, mask = np.uint64(1) << np.uint64(low), (np.uint64(1) << np.uint64(low)) - np.uint64(1)
+    words, down = u.view(np.uint64), np.uint64(low)
+    for i in range(len(words)):
+        a, b = words[i] & np.uint64(0xFFFFFFFF), words[i] >> np.uint64(32)
+        length = (b >> down) + down + np.uint64(1)
+        both[i] = (one | (a & mask)) << (length & np.uint64(63)) | one | (b & mask)
+        lengths[i] = length + (a >> down) + down + np.uint64(1)
+
+
+@kernel
+def write_codes(base, place, u, first, last, low, pairs):
     """Codes of the folded residual u[first:last] with ``low`` low bits; the bit place behind them."""
+    if (last - first) & 1:
+        place = _write_code(base, place, np.int64(u[first]), low)
+        first += 1
+    both, lengths = pairs[0], pairs[1]
+    _pair(u[first:last], low, both, lengths)
     address, used = base + (place >> 3), place & 7
     pending = load_word(address)
-    one, mask = np.int64(1) << low, (np.int64(1) << low) - 1
-    for i in range(first, last):
-        value = np.int64(u[i])
-        high = value >> low
-        while high + 1 + low > 56:  # zeros only
-            step = min(high, np.int64(48))
-            high -= step
-            used += step
+    for i in range((last - first) >> 1):
+        length = np.int64(lengths[i])
+        if length > 56:
             store_word(address, pending)
+            place = (address - base) * 8 + used
+            place = _write_code(base, place, np.int64(u[first + 2 * i]), low)
+            place = _write_code(base, place, np.int64(u[first + 2 * i + 1]), low)
+            address, used = base + (place >> 3), place & 7
+            pending = load_word(address)
+        else:
+            pending |= both[i] << np.uint64(64 - used - length)
+            store_word(address, pending)
+            used += length
             address += used >> 3
             pending = pending << np.uint64(used & 56)
             used &= 7
-        length = high + 1 + low
-        pending |= np.uint64(one | (value & mask)) << np.uint64(64 - used - length)
-        store_word(address, pending)
-        used += length
-        address += used >> 3
-        pending = pending << np.uint64(used & 56)
-        used &= 7
     store_word(address, pending)
     return (address - base) * 8 + used
 
 
 @kernel
-def _subframe(base, place, x, size, bits, window, weighed, residual, folded, sums, chosen, q, gain):
+def _subframe(base, place, x, size, bits, window, weighed, residual, folded, sums, chosen, q, pairs, gain):
     """One channel of a block, x[:size] of ``bits`` each, is written; x may be changed. The bit place behind it."""
-    differ, first = np.int32(0), x[0]
+    union, differ, first = np.int32(0), np.int32(0), x[0]
     for i in range(size):
+        union |= x[i]
         differ |= np.int32(x[i] ^ first)
     if differ == 0:
         return put(base, place, np.int64(first) & ((np.int64(1) << bits) - 1), 8 + bits)
-    wasted = unused_bits(x, size)
+    wasted = lowest_bit(union)
     if wasted:
         for i in range(size):
             x[i] = np.int32(x[i] >> wasted)
@@ -124,12 +161,12 @@ def _subframe(base, place, x, size, bits, window, weighed, residual, folded, sum
     kind, shift = FIXED, 0
     order, least = fixed_order(x, size) if size > 16 else (0, np.int64(0))
     if size >= 64 and least > 0:
-        shift, left = prediction(x, size, window, residual, q)
+        shift, left = prediction(x, size, bits, window, weighed, q)
         # The window keeps 5 / 8 of the energy or more; a residual's mean size is at least its root mean square / 1.5.
         if (
             shift >= 0
             and left * size < 1.4 * gain * gain * float(least) * float(least)
-            and linear_residual(x, q, shift, size, bits, weighed, residual)
+            and linear_residual(x, q, shift, size, weighed[BEFORE:], residual)
         ):
             total = np.int64(0)
             for i in range(ORDER, size):
@@ -138,9 +175,8 @@ def _subframe(base, place, x, size, bits, window, weighed, residual, folded, sum
                 kind, order = LINEAR, ORDER
     if kind == FIXED:
         fixed_residual(x, order, size, residual)
-    for i in range(size):
-        folded[i] = np.uint32(np.int32(residual[i] << 1) ^ np.int32(residual[i] >> 31))
-    depth, cost, wide = partition(folded, order, size, 5 if bits > 16 else 4, sums, chosen)
+    finest = fold(residual, order, size, folded, sums)
+    depth, cost, wide = partition(finest, order, size, 5 if bits > 16 else 4, sums, chosen)
     if cost + order * bits + 6 >= size * bits:
         kind, order = VERBATIM, 0
     lead = (kind + (order - 1 if kind == LINEAR else order)) << 1 | (1 if wasted else 0)
@@ -156,7 +192,7 @@ def _subframe(base, place, x, size, bits, window, weighed, residual, folded, sum
     for part in range(1 << depth):
         last = (part + 1) * (size >> depth)
         place = put(base, place, chosen[part], 5 if wide else 4)
-        place = write_codes(base, place, folded, first, last, chosen[part])
+        place = write_codes(base, place, folded, first, last, chosen[part], pairs)
         first = last
     return place
 
@@ -192,12 +228,15 @@ def encode_frames(samples, bits, rate, block, windows, crc8, crc16, out, places,
     channels, n = samples.shape
     base, place, number = np.int64(out.ctypes.data), np.int64(0), np.int64(0)
     x, pair = np.empty((channels, block), np.int32), np.empty((2, block), np.int32)
-    weighed, residual, folded = np.empty(block), np.empty(block, np.int32), np.empty(block, np.uint32)
+    weighed, residual, folded = np.zeros(BEFORE + LANES + block), np.empty(block, np.int32), np.empty(block, np.uint32)
     sums, chosen, q = np.zeros(2 << _FINEST, np.int64), np.zeros(1 << _FINEST, np.int64), np.zeros(ORDER)
+    pairs = np.empty((2, block // 2), np.uint64)
     for start in range(0, n, block):
         size = min(block, n - start)
         for c in range(channels):
-            x[c, :size] = samples[c, start : start + size]
+            here, given = x[c], samples[c, start : start + size]
+            for i in range(size):
+                here[i] = given[i]
         layout = layout_of(x, size, bits, pair) if channels == 2 else 0
         places[number] = place
         at = _header(out, base, place, number, layout, size, block, bits, rate, crc8) * 8
@@ -205,7 +244,7 @@ def encode_frames(samples, bits, rate, block, windows, crc8, crc16, out, places,
         for c in range(channels):
             side = (layout == 8 and c == 1) or (layout == 9 and c == 0) or (layout == 10 and c == 1)
             at = _subframe(
-                base, at, x[c], size, bits + (1 if side else 0), window, weighed, residual, folded, sums, chosen, q, gain
+                base, at, x[c], size, bits + (1 if side else 0), window, weighed, residual, folded, sums, chosen, q, pairs, gain
             )  # fmt: skip
         end = (at + 7) >> 3
         put(base, end * 8, checksum(out, place, end, crc16), 16)

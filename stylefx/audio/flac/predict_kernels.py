@@ -9,10 +9,21 @@ import math
 
 import numpy as np
 
+from stylefx.audio.flac.words import LAGS, LANES, lagged_products, leading_zeros, multiply_add
 from stylefx.effects.kernels.jit import kernel
 
 ORDER = 8
 PRECISION = 15  # bits of a coefficient
+BEFORE = 16  # doubles before a block: more than the lags, and whole vectors
+
+
+@kernel
+def lowest_bit(union):
+    """How many of the lowest bits are zero; 0 where all are."""
+    unused = 0
+    while union and not (union >> unused) & 1:
+        unused += 1
+    return unused
 
 
 @kernel
@@ -21,10 +32,7 @@ def unused_bits(x, size):
     union = np.int32(0)
     for i in range(size):
         union |= x[i]
-    unused = 0
-    while union and not (union >> unused) & 1:
-        unused += 1
-    return unused
+    return lowest_bit(union)
 
 
 @kernel
@@ -57,9 +65,8 @@ def fixed_order(x, size):
 @kernel
 def cheapest(total, count, highest):
     """The Rice parameter for ``count`` folded residuals of this sum, and the bits that it makes, about."""
-    low = np.int64(0)
-    while low < highest and (count << (low + 1)) <= total:
-        low += 1
+    low = leading_zeros(np.uint64(count)) - leading_zeros(np.uint64(total))  # of total / count the logarithm, or one more
+    low = min(max(low - (1 if total < count << max(low, 0) else 0), 0), highest)
     return low, count * (low + 1) + (total >> low) - (count >> 1 if low else 0)
 
 
@@ -87,17 +94,32 @@ def fixed_residual(x, order, size, out):
 
 
 @kernel
-def prediction(x, size, window, whole, coefficients):
-    """Quantised coefficients of order 8 by Levinson and Durbin; (shift, residual's energy), shift -1 where there is none."""
+def _autocorrelation(x, size, bits, window, weighed, r):
+    """Of the windowed samples, rounded to whole numbers. weighed: BEFORE doubles that are 0, then room for the block.
+
+    Doubles add up exactly what is below 2 ** 53; the rest is added in integers. So the order is the machine's, the sum is not.
+    """
+    here = weighed[BEFORE : BEFORE + size]
     for i in range(size):
-        whole[i] = np.int32(np.rint(x[i] * window[i]))
+        here[i] = np.rint(x[i] * window[i])
+    whole = (size + LANES - 1) // LANES * LANES
+    weighed[BEFORE + size : BEFORE + whole] = 0.0
+    exactly = LANES << min(2 * (27 - bits) + 1, 20)
+    sums, totals = np.empty((LAGS, LANES)), np.zeros(LAGS, np.int64)
+    for first in range(0, whole, exactly):
+        lagged_products(weighed.ctypes.data + 8 * (BEFORE + first), min(exactly, whole - first), sums.ctypes.data)
+        for lag in range(LAGS):
+            for lane in range(LANES):
+                totals[lag] += np.int64(sums[lag, lane])
+    for lag in range(LAGS):
+        r[lag] = float(totals[lag])
+
+
+@kernel
+def prediction(x, size, bits, window, weighed, coefficients):
+    """Quantised coefficients of order 8 by Levinson and Durbin; (shift, residual's energy), shift -1 where there is none."""
     r, a, last = np.zeros(ORDER + 1), np.zeros(ORDER), np.zeros(ORDER)
-    for lag in range(ORDER + 1):  # in whole numbers: the order of additions is the machine's, the sum is not
-        total = np.int64(0)
-        now, then = whole[lag:size], whole[: size - lag]
-        for i in range(size - lag):
-            total += np.int64(now[i]) * np.int64(then[i])
-        r[lag] = float(total)
+    _autocorrelation(x, size, bits, window, weighed, r)
     if r[0] <= 0.0:
         return -1, 0.0
     error = r[0] * (1.0 + 1e-11)
@@ -148,29 +170,24 @@ def _left(q, shift, r):
 
 
 @kernel
-def linear_residual(x, q, shift, size, bits, y, out):
+def linear_residual(x, q, shift, size, y, out):
     """Residual of linear prediction; False where it may not fit into what the format holds. Doubles hold all sums exactly."""
-    q0, q1, q2, q3, q4, q5, q6, q7 = q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7]
     scale = math.ldexp(1.0, -shift)
-    wide = (1.0 + np.abs(q).sum() * scale) * 2.0 ** (bits - 1) > 2.0**30
+    q0, q1, q2, q3 = q[0] * scale, q[1] * scale, q[2] * scale, q[3] * scale
+    q4, q5, q6, q7 = q[4] * scale, q[5] * scale, q[6] * scale, q[7] * scale
     for i in range(size):
         y[i] = x[i]
     out[:ORDER] = 0
-    n = size - ORDER
+    n, large = size - ORDER, np.int64(0)
     now, here, y1, y2, y3 = y[8:size], out[8:size], y[7 : size - 1], y[6 : size - 2], y[5 : size - 3]
     y4, y5, y6, y7, y8 = y[4 : size - 4], y[3 : size - 5], y[2 : size - 6], y[1 : size - 7], y[: size - 8]
-    if wide:  # by far the most residuals are small still
-        for i in range(n):
-            total = (q0 * y1[i] + q1 * y2[i] + q2 * y3[i] + q3 * y4[i]) + (q4 * y5[i] + q5 * y6[i] + q6 * y7[i] + q7 * y8[i])
-            value = now[i] - np.floor(total * scale)
-            if abs(value) > 2.0**30:
-                return False
-            here[i] = np.int32(value)
-        return True
     for i in range(n):
-        total = (q0 * y1[i] + q1 * y2[i] + q2 * y3[i] + q3 * y4[i]) + (q4 * y5[i] + q5 * y6[i] + q6 * y7[i] + q7 * y8[i])
-        here[i] = np.int32(now[i] - np.floor(total * scale))
-    return True
+        near = multiply_add(q3, y4[i], multiply_add(q2, y3[i], multiply_add(q1, y2[i], q0 * y1[i])))
+        far = multiply_add(q7, y8[i], multiply_add(q6, y7[i], multiply_add(q5, y6[i], q4 * y5[i])))
+        value = now[i] - np.floor(near + far)
+        large += abs(value) > 2.0**30
+        here[i] = np.int32(value)
+    return large == 0
 
 
 @kernel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stylefx.audio.flac.words import leading_zeros, load_word
+from stylefx.audio.flac.words import FAR, LANES, leading_zeros, load_word, weigh_history
 from stylefx.effects.kernels.jit import kernel
 
 
@@ -40,9 +40,9 @@ def zeros(base, place, end):
 
 
 @kernel
-def _code(word, high, low, lowest):
-    """The signed number of a code at a word's top; ``lowest`` is 63 - low, so that two shifts take the low bits."""
-    value = (high << low) | np.int64(((word << np.uint64((high + 1) & 63)) >> np.uint64(1)) >> np.uint64(lowest))
+def _code(shifted, high, low, lowest):
+    """The signed number of a code of which ``high`` zeros were shifted out of the top; ``lowest`` is 63 - low."""
+    value = np.int64(shifted >> np.uint64(lowest)) + ((high - 1) << low)
     return (value >> 1) ^ -(value & 1)
 
 
@@ -56,75 +56,113 @@ def _long_code(base, place, end, low):
 
 
 @kernel
+def _one(base, place, end, low):
+    """A code of any length, and the bit place behind it."""
+    word = load_word(base + (place >> 3)) << np.uint64(place & 7)
+    high = leading_zeros(word)
+    if high + 1 + low > 57:
+        return _long_code(base, place, end, low)
+    return _code(word << np.uint64(high & 63), high, low, 63 - low), place + high + 1 + low
+
+
+@kernel
 def codes(base, place, end, low, y, first, last):
     """Codes with ``low`` low bits into y[first:last]; the bit place behind them, -1 where the data ends."""
-    out, lowest, i, n = y[first:last], 63 - low, 0, last - first
-    while i < n:
-        word = load_word(base + (place >> 3)) << np.uint64(place & 7)
-        high = leading_zeros(word)
-        used = high + 1 + low
-        if used > 57:
-            out[i], place = _long_code(base, place, end, low)
+    lowest, i, fixed, three = 63 - low, first, low + 1, low <= 13
+    group = 3 if three else 2  # as many as 56 bits mostly hold
+    while i < last:
+        # The next bytes are read while codes of the last ones are still told apart: of ``word``, 56 bits and more are known.
+        address, left = base + (place >> 3) + 7, 56 - (place & 7)
+        word, limit = load_word(address - 7) << np.uint64(place & 7), base + (end >> 3) + 8
+        while i + group <= last and address <= limit:
+            word |= load_word(address) >> np.uint64(left)
+            high0 = leading_zeros(word)
+            code0 = word << np.uint64(high0 & 63)
+            rest = code0 << np.uint64(fixed & 63)
+            high1 = leading_zeros(rest)
+            code1 = rest << np.uint64(high1 & 63)
+            rest = code1 << np.uint64(fixed & 63)
+            used, at = high0 + high1 + 2 * fixed, np.uint64(i)
+            if three:
+                high2 = leading_zeros(rest)
+                code2 = rest << np.uint64(high2 & 63)
+                rest = code2 << np.uint64(fixed & 63)
+                used += high2 + fixed
+                y[at + np.uint64(2)] = _code(code2, high2, low, lowest)
+            if used > 56:
+                break
+            y[at] = _code(code0, high0, low, lowest)
+            y[at + np.uint64(1)] = _code(code1, high1, low, lowest)
+            word, address = rest, address + ((63 - left) >> 3)
+            left = (left | 56) - used
+            i += group
+        place = (address - base) * 8 - left
+        if i < last:
+            y[i], place = _one(base, place, end, low)
             i += 1
-        else:
-            # A word mostly holds three codes: what waits for memory is the first of them alone.
-            second = word << np.uint64(used & 63)
-            high2 = leading_zeros(second)
-            third = second << np.uint64((high2 + 1 + low) & 63)
-            high3 = leading_zeros(third)
-            out[i] = _code(word, high, low, lowest)
-            if used + high2 + high3 + 2 * (1 + low) <= 57 and i + 3 <= n:
-                out[i + 1] = _code(second, high2, low, lowest)
-                out[i + 2] = _code(third, high3, low, lowest)
-                place += used + high2 + high3 + 2 * (1 + low)
-                i += 3
-            else:
-                place += used
-                i += 1
         if place > end:
             return -1
     return place
 
 
 @kernel
-def predicted(base, place, end, low, y, first, last, c, shift, h):
+def far_weights(c, table):
+    """What ``predicted`` has to know of coefficients c (8,): those of the samples from the third last on, for four in a row.
+    The last row is room for sums."""
+    table[:] = 0
+    for row in range(FAR):
+        for lane in range(min(LANES, FAR - row)):
+            table[row, lane] = c[2 + row + lane]
+
+
+@kernel
+def predicted(base, place, end, low, y, first, last, c, far, shift):
     """As ``codes``, and linear prediction of order 8 undone on the way: its products fill the time that codes wait for one
-    another. h (8,) are the samples before y[first], the last one first; it comes back as those before y[last]."""
-    out, lowest, i, n = y[first:last], 63 - low, 0, last - first
-    c0, c1, c2, c3, c4, c5, c6, c7 = c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
-    h0, h1, h2, h3, h4, h5, h6, h7 = h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]
-    while i < n:
+    another. Four samples in a row: what older samples weigh in them is added up side by side. first is 8 or more."""
+    lowest, i, sums = 63 - low, first, far[FAR]
+    c0, c1, c2, c3, c4 = c[0], c[1], c[2], c[3], c[4]
+    values, weights, total, one = np.int64(y.ctypes.data), np.int64(far.ctypes.data), np.int64(sums.ctypes.data), low + 1
+    h0, h1 = y[first - 1], y[first - 2]
+    while i < last:
+        weigh_history(values + 8 * i, weights, total)
         word = load_word(base + (place >> 3)) << np.uint64(place & 7)
-        high = leading_zeros(word)
-        used = high + 1 + low
-        second = word << np.uint64(used & 63)
-        high2 = leading_zeros(second)
-        third = second << np.uint64((high2 + 1 + low) & 63)
-        high3 = leading_zeros(third)
-        used3 = used + high2 + high3 + 2 * (1 + low)
-        if used3 <= 57 and i + 3 <= n:
-            older = (c7 * h7 + c6 * h6) + (c5 * h5 + c4 * h4) + (c3 * h3 + c2 * h2) + c1 * h1
-            g0 = _code(word, high, low, lowest) + ((older + c0 * h0) >> shift)
-            older = (c7 * h6 + c6 * h5) + (c5 * h4 + c4 * h3) + (c3 * h2 + c2 * h1) + c1 * h0
-            g1 = _code(second, high2, low, lowest) + ((older + c0 * g0) >> shift)
-            older = (c7 * h5 + c6 * h4) + (c5 * h3 + c4 * h2) + (c3 * h1 + c2 * h0) + c1 * g0
-            g2 = _code(third, high3, low, lowest) + ((older + c0 * g1) >> shift)
-            h7, h6, h5, h4, h3, h2, h1, h0 = h4, h3, h2, h1, h0, g0, g1, g2
-            out[i], out[i + 1], out[i + 2] = g0, g1, g2
-            place += used3
-            i += 3
+        high0 = leading_zeros(word)
+        code0 = word << np.uint64(high0 & 63)
+        word = code0 << np.uint64(one & 63)
+        high1 = leading_zeros(word)
+        code1 = word << np.uint64(high1 & 63)
+        used = high0 + high1 + 2 * one
+        if low > 9:
+            place += used
+            word = load_word(base + (place >> 3)) << np.uint64(place & 7)
+            more = np.int64(0)
         else:
-            if used > 57:
-                value, place = _long_code(base, place, end, low)
-            else:
-                value = _code(word, high, low, lowest)
-                place += used
-            older = (c7 * h7 + c6 * h6) + (c5 * h5 + c4 * h4) + (c3 * h3 + c2 * h2) + c1 * h1
-            g0 = value + ((older + c0 * h0) >> shift)
-            h7, h6, h5, h4, h3, h2, h1, h0 = h6, h5, h4, h3, h2, h1, h0, g0
-            out[i] = g0
+            word = code1 << np.uint64(one & 63)
+            more = used
+        high2 = leading_zeros(word)
+        code2 = word << np.uint64(high2 & 63)
+        word = code2 << np.uint64(one & 63)
+        high3 = leading_zeros(word)
+        code3 = word << np.uint64(high3 & 63)
+        more += high2 + high3 + 2 * one
+        if used <= 57 and more <= 57 and i + 4 <= last:
+            place += more
+            g0 = _code(code0, high0, low, lowest) + ((sums[0] + c1 * h1 + c0 * h0) >> shift)
+            g1 = _code(code1, high1, low, lowest) + ((sums[1] + (c2 * h1 + c1 * h0) + c0 * g0) >> shift)
+            g2 = _code(code2, high2, low, lowest) + ((sums[2] + (c3 * h1 + c2 * h0) + c1 * g0 + c0 * g1) >> shift)
+            older = sums[3] + (c4 * h1 + c3 * h0) + c2 * g0
+            g3 = _code(code3, high3, low, lowest) + ((older + c1 * g1 + c0 * g2) >> shift)
+            at = np.uint64(i)
+            y[at], y[at + np.uint64(1)], y[at + np.uint64(2)], y[at + np.uint64(3)] = g0, g1, g2, g3
+            h1, h0 = g2, g3
+            i += 4
+        else:
+            if low > 9:
+                place -= used
+            value, place = _one(base, place, end, low)
+            value += (sums[0] + c1 * h1 + c0 * h0) >> shift
+            y[i], h1, h0 = value, h0, value
             i += 1
         if place > end:
             return -1
-    h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7] = h0, h1, h2, h3, h4, h5, h6, h7
     return place
