@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     def weigh_two(samples: Any, count: Any, fixed: Any, state: Any) -> Any:
         """What a kernel sees of the intrinsic below."""
 
-    def three_sections_of_two(samples: Any, count: Any, fixed: Any, state: Any) -> Any:
-        """What a kernel sees of the intrinsic below."""
-
 else:
     from llvmlite import ir
     from numba import types
@@ -82,23 +79,7 @@ else:
         s2, s3 = add(sub(mul(d1, y), mul(e1, z)), s3), sub(mul(d2, y), mul(e2, z))
         return None, [s0, s1, s2, s3, add(total, mul(z, z))]
 
-    def _three(builder, x, fixed, states):
-        """Three sections in the form of ``biquad.step_form``."""
-        after = []
-        for s in range(3):
-            c0, c1, c2, c3, c4 = fixed[5 * s : 5 * s + 5]
-            a, b = states[2 * s : 2 * s + 2]
-            y = _fma(builder, c0, x, a)
-            after += [_fma(builder, c3, a, _fma(builder, c1, x, b)), _fma(builder, c4, a, builder.fmul(c2, x))]
-            x = y
-        return x, after
-
     @intrinsic
     def weigh_two(typing_context, samples, count, fixed, state):
         """The K-weighting of ``audio.loudness``: fixed (10, LANES), states (5, LANES), the last the sum of squares."""
         return _loop(10, 5, _weigh)
-
-    @intrinsic
-    def three_sections_of_two(typing_context, samples, count, fixed, state):
-        """Three sections, in place: fixed (15, LANES), states (6, LANES)."""
-        return _loop(15, 6, _three)
