@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stylefx.audio.weighting import energies_of_two, k_weighting, weighted_energies
+from stylefx.audio.weighting import energies_of_two, weighted_energies, weighting_steps
 from stylefx.effects.kernels.jit import kernel
 from stylefx.errors import UserError
 from stylefx.extras import install_line
@@ -106,7 +106,7 @@ class LoudnessMeter:
             raise UserError(f"loudness needs a positive sample rate, got {sample_rate}")
         self.sample_rate, self.channels = float(sample_rate), channels
         self.frames = 0
-        self._coefficients = k_weighting(self.sample_rate)
+        self._coefficients = weighting_steps(self.sample_rate)
         self._state = np.zeros((channels, 4))
         self._closed: list[np.ndarray] = []  # energies of complete intervals, (intervals, channels) each
         self._num_closed = 0

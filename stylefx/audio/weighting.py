@@ -7,7 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from stylefx.effects.kernels.jit import kernel
+from stylefx.effects.kernels.cascade import step_form
+from stylefx.effects.kernels.jit import fma, kernel
 from stylefx.effects.kernels.lanes import weigh_two
 
 _BLOCK = 256
@@ -33,25 +34,31 @@ def k_weighting(sample_rate: float) -> np.ndarray:
     return np.array([value / a0 for value in shelf] + high_pass)
 
 
+@lru_cache(maxsize=64)
+def weighting_steps(sample_rate: float) -> np.ndarray:
+    """The same sections in the form of ``cascade.step_form``, float64 (10,)."""
+    b0, b1, b2, a1, a2, d0, d1, d2, e1, e2 = k_weighting(sample_rate).tolist()
+    return step_form(np.array([[b0, b1, b2, 1.0, a1, a2], [d0, d1, d2, 1.0, e1, e2]])).ravel()
+
+
 @kernel
 def weighted_energies(samples, c, state, cuts, energies):
-    """Filter one channel and sum squares between the cuts; transposed direct form II, state carried over."""
-    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
-    b0, b1, b2, a1, a2 = c[0], c[1], c[2], c[3], c[4]
-    d0, d1, d2, e1, e2 = c[5], c[6], c[7], c[8], c[9]
+    """Filter one channel and sum squares between the cuts; c from ``weighting_steps``, state (4,) carried over."""
+    p, q, r, s = state[0], state[1], state[2], state[3]
+    b0, b1, b2, b3, b4 = c[0], c[1], c[2], c[3], c[4]
+    d0, d1, d2, d3, d4 = c[5], c[6], c[7], c[8], c[9]
     for i in range(len(cuts) - 1):
         total = 0.0
-        for n in range(cuts[i], cuts[i + 1]):
-            x = np.float64(samples[n])
-            y = b0 * x + s0
-            s0 = b1 * x - a1 * y + s1
-            s1 = b2 * x - a2 * y
-            z = d0 * y + s2
-            s2 = d1 * y - e1 * z + s3
-            s3 = d2 * y - e2 * z
-            total += z * z
+        interval = samples[cuts[i] : cuts[i + 1]]
+        for n in range(len(interval)):
+            x = np.float64(interval[n])
+            y = fma(b0, x, p)
+            p, q = fma(b3, p, fma(b1, x, q)), fma(b4, p, b2 * x)
+            z = fma(d0, y, r)
+            r, s = fma(d3, r, fma(d1, y, s)), fma(d4, r, d2 * y)
+            total = fma(z, z, total)
         energies[i] = total
-    state[0], state[1], state[2], state[3] = s0, s1, s2, s3
+    state[0], state[1], state[2], state[3] = p, q, r, s
 
 
 @kernel
@@ -66,10 +73,11 @@ def energies_of_two(one, other, c, state_one, state_other, cuts, energies_one, e
     for i in range(len(cuts) - 1):
         held[4, 0], held[4, 1] = 0.0, 0.0
         for start in range(cuts[i], cuts[i + 1], _BLOCK):
-            size = min(_BLOCK, cuts[i + 1] - start)
-            for n in range(size):
-                buffer[n, 0], buffer[n, 1] = one[start + n], other[start + n]
-            weigh_two(samples, np.int64(size), constants, states)
+            end = min(start + _BLOCK, cuts[i + 1])
+            part, other_part = one[start:end], other[start:end]
+            for n in range(len(part)):
+                buffer[n, 0], buffer[n, 1] = part[n], other_part[n]
+            weigh_two(samples, np.int64(end - start), constants, states)
         energies_one[i], energies_other[i] = held[4, 0], held[4, 1]
     for k in range(4):
         state_one[k], state_other[k] = held[k, 0], held[k, 1]

@@ -24,6 +24,7 @@ import numpy as np
 from stylefx.effects.base import Process, as_block
 from stylefx.effects.kernels.jit import fma, kernel
 from stylefx.effects.kernels.sliding import SlidingPeak
+from stylefx.effects.kernels.smoothed import LOG2, WIDTH, smoothed_reductions
 
 LEVEL_FLOOR_DB = -96.0
 CHUNK = 1024
@@ -103,24 +104,16 @@ def dynamics(audio, side, out, curve, smoother, gain, y, position):
     """audio, out (channels, n), side (any channels, n), float32 or float64; returns the state y, the reduction in dB after
     the last sample. ``position`` = samples before this block, for the flushing only."""
     n = audio.shape[1]
-    peak = np.empty(CHUNK, np.float32)
-    scale = np.empty(CHUNK, np.float32)
-    peak_bits, scale_bits = peak.view(np.int32), scale.view(np.int32)
-    work = np.empty(CHUNK)
+    work, scale = np.empty(CHUNK), np.empty(CHUNK, np.float32)
     start = 0
     while start < n:
         size = min(CHUNK - position % CHUNK, n - start)
-        _peaks(side, start, peak, size)
-        _reductions(peak_bits, work, curve, size)
-        y = _smooth(work, smoother, y, size)
-        _gains(work, scale_bits, gain, size)
+        y = reduce_level(side[:, start : start + size], work[:size], curve, smoother, y, position)
+        _gains(work[:size], scale.view(np.int32), gain)
         for c in range(audio.shape[0]):
-            for i in range(size):
-                out[c, start + i] = audio[c, start + i] * (work[i] * scale[i])
+            _multiply(audio[c, start : start + size], work, scale, out[c, start : start + size])
         start += size
         position += size
-        if position % CHUNK == 0 and y < TINY_DB:
-            y = 0.0
     return y
 
 
@@ -128,18 +121,24 @@ def dynamics(audio, side, out, curve, smoother, gain, y, position):
 def reduce_level(side, out, curve, smoother, y, position):
     """The first half of ``dynamics``: the smoothed reduction in dB, out float64 (n,); returns the state."""
     n = side.shape[1]
-    peak = np.empty(CHUNK, np.float32)
-    peak_bits = peak.view(np.int32)
+    peak = np.zeros(CHUNK + WIDTH, np.float32)
+    constants = np.array((*curve, *smoother))
     start = 0
     while start < n:
         size = min(CHUNK - position % CHUNK, n - start)
-        _peaks(side, start, peak, size)
-        _reductions(peak_bits, out[start : start + size], curve, size)
-        y = _smooth(out[start : start + size], smoother, y, size)
+        part = out[start : start + size]
+        _peaks(side[:, start : start + size], peak)
+        whole = np.int64(size - size % WIDTH)
+        places = np.int64(constants.ctypes.data), np.int64(constants[6:].ctypes.data), np.int64(part.ctypes.data)
+        y = smoothed_reductions(np.int64(peak.ctypes.data), whole, *places, y)
+        if whole < size:
+            _reductions(peak[whole:size].view(np.int32), part[whole:], curve)
+            y = _smooth(part[whole:], smoother, y)
         start += size
         position += size
         if position % CHUNK == 0 and y < TINY_DB:
             y = 0.0
+    constants[0] = 0.0  # they must last until here
     return y
 
 
@@ -147,31 +146,39 @@ def reduce_level(side, out, curve, smoother, y, position):
 def apply_reduction(audio, reduction, out, gain):
     """The second half: audio, out (channels, n), reduction float64 (n,) in dB, overwritten."""
     scale = np.empty(reduction.shape[0], np.float32)
-    _gains(reduction, scale.view(np.int32), gain, reduction.shape[0])
+    _gains(reduction, scale.view(np.int32), gain)
     for c in range(audio.shape[0]):
-        for i in range(reduction.shape[0]):
-            out[c, i] = audio[c, i] * (reduction[i] * scale[i])
+        _multiply(audio[c], reduction, scale, out[c])
 
 
 @kernel
-def _peaks(side, start, peak, size):
+def _multiply(audio, gains, scale, out):
+    """One channel. These arrays begin where the samples do: LLVM sees no index below 0, and makes vectors."""
+    for i in range(len(audio)):
+        out[i] = audio[i] * (gains[i] * scale[i])
+
+
+@kernel
+def _peaks(side, peak):
     """max over the channels of |x|, not below the floor."""
     floor = np.float32(10.0 ** (-96.0 / 20.0))
-    for i in range(size):
-        x = np.float32(abs(side[0, start + i]))
+    one = side[0]
+    for i in range(len(one)):
+        x = np.float32(abs(one[i]))
         peak[i] = x if x > floor else floor
     for c in range(1, side.shape[0]):
-        for i in range(size):
-            x = np.float32(abs(side[c, start + i]))
+        other = side[c]
+        for i in range(len(other)):
+            x = np.float32(abs(other[i]))
             peak[i] = x if x > peak[i] else peak[i]
 
 
 @kernel
-def _reductions(peak_bits, work, curve, size):
+def _reductions(peak_bits, work, curve):
     """Levels and static curve. log2 of a normal float32 2^e m with m in [2/3, 4/3) from its bits: e + s P(s^2),
     s = (m - 1) / (m + 1)."""
     unit, offset, half_knee, inverse, slope, limit = curve
-    for i in range(size):
+    for i in range(len(work)):
         bits = np.int32(peak_bits[i])
         exponent = np.int32(np.int32(bits - np.int32(0x3F2AAAAB)) >> np.int32(23))
         # The mantissa as an integer, exact: m = 2^23-th parts.
@@ -180,10 +187,9 @@ def _reductions(peak_bits, work, curve, size):
         m = 0.5 + mantissa * 2.0**-24 if mantissa < 0x800000 else 1.0 + (mantissa - 0x800000) * 2.0**-23
         s = (m - 1.0) / (m + 1.0)
         u = s * s
-        series = fma(u, 0.3407256187413615, 0.4116729645151736)
-        series = fma(u, series, 0.5770835808404059)
-        series = fma(u, series, 0.9617966733629311)
-        series = fma(u, series, 2.8853900817900757)
+        series = LOG2[0]
+        for k in range(1, len(LOG2)):
+            series = fma(u, series, LOG2[k])
         d = unit * (exponent + s * series) + offset
         inside = min(max(d + half_knee, 0.0), 2.0 * half_knee)
         above = max(d - half_knee, 0.0)
@@ -191,17 +197,17 @@ def _reductions(peak_bits, work, curve, size):
 
 
 @kernel
-def _smooth(work, smoother, y, size):
+def _smooth(work, smoother, y):
     """The branching smoother, in place; returns its state."""
     a_rise, b_rise, a_fall, b_fall = smoother
     if a_rise <= a_fall:
-        for i in range(size):
+        for i in range(len(work)):
             r = work[i]
             p, q = fma(a_rise, y, b_rise * r), fma(a_fall, y, b_fall * r)
             y = p if p > q else q
             work[i] = y
     else:
-        for i in range(size):
+        for i in range(len(work)):
             r = work[i]
             p, q = fma(a_rise, y, b_rise * r), fma(a_fall, y, b_fall * r)
             y = p if p < q else q
@@ -210,10 +216,10 @@ def _smooth(work, smoother, y, size):
 
 
 @kernel
-def _gains(work, scale_bits, gain, size):
+def _gains(work, scale_bits, gain):
     """Reduction in dB -> work * scale, a power of two in [0.7, 1.4] times one that is exact in float32."""
     per_db, makeup = gain
-    for i in range(size):
+    for i in range(len(work)):
         z = min(max(fma(work[i], per_db, makeup), -126.0), 126.0)
         whole = np.floor(z + 0.5)
         f = z - whole

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     def weigh_two(samples: Any, count: Any, fixed: Any, state: Any) -> Any:
         """What a kernel sees of the intrinsic below."""
 
-    def three_sections_of_two(samples: Any, count: Any, fixed: Any, state: Any) -> Any:
-        """What a kernel sees of the intrinsic below."""
-
 else:
     from llvmlite import ir
     from numba import types
@@ -72,33 +69,18 @@ else:
         return builder.call(function, [a, b, c])
 
     def _weigh(builder, x, fixed, states):
-        """Two sections in transposed direct form II, and the sum of their output's squares."""
-        b0, b1, b2, a1, a2, d0, d1, d2, e1, e2 = fixed
-        s0, s1, s2, s3, total = states
-        add, sub, mul = builder.fadd, builder.fsub, builder.fmul
-        y = add(mul(b0, x), s0)
-        z = add(mul(d0, y), s2)
-        s0, s1 = add(sub(mul(b1, x), mul(a1, y)), s1), sub(mul(b2, x), mul(a2, y))
-        s2, s3 = add(sub(mul(d1, y), mul(e1, z)), s3), sub(mul(d2, y), mul(e2, z))
-        return None, [s0, s1, s2, s3, add(total, mul(z, z))]
-
-    def _three(builder, x, fixed, states):
-        """Three sections in the form of ``biquad.step_form``."""
+        """Two sections in the form of ``cascade.step_form``, and the sum of their output's squares."""
+        *states, total = states
         after = []
-        for s in range(3):
+        for s in range(2):
             c0, c1, c2, c3, c4 = fixed[5 * s : 5 * s + 5]
             a, b = states[2 * s : 2 * s + 2]
             y = _fma(builder, c0, x, a)
             after += [_fma(builder, c3, a, _fma(builder, c1, x, b)), _fma(builder, c4, a, builder.fmul(c2, x))]
             x = y
-        return x, after
+        return None, [*after, _fma(builder, x, x, total)]
 
     @intrinsic
     def weigh_two(typing_context, samples, count, fixed, state):
         """The K-weighting of ``audio.loudness``: fixed (10, LANES), states (5, LANES), the last the sum of squares."""
         return _loop(10, 5, _weigh)
-
-    @intrinsic
-    def three_sections_of_two(typing_context, samples, count, fixed, state):
-        """Three sections, in place: fixed (15, LANES), states (6, LANES)."""
-        return _loop(15, 6, _three)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from stylefx.effects.base import Effect, Settings
-from stylefx.effects.kernels.biquad import CLAMP, CascadeProcess, design, response
+from stylefx.effects.kernels.biquad import CLAMP, design, response
+from stylefx.effects.kernels.cascade import CascadeProcess
 from stylefx.effects.parameters import Parameter
 from stylefx.effects.registry import register
 from stylefx.errors import UserError

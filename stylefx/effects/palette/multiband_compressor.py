@@ -9,7 +9,8 @@ import numpy as np
 
 from stylefx.effects.base import Effect, Process, Settings
 from stylefx.effects.checks import require_positive
-from stylefx.effects.kernels.biquad import CascadeProcess, clamp_cutoff
+from stylefx.effects.kernels.biquad import clamp_cutoff
+from stylefx.effects.kernels.cascade import CascadeProcess
 from stylefx.effects.kernels.crossover import band_sections
 from stylefx.effects.palette.compressor import Compressor
 from stylefx.effects.parameters import Parameter

@@ -16,7 +16,8 @@ import numpy as np
 
 from stylefx.effects.base import Effect, Settings
 from stylefx.effects.checks import require_positive
-from stylefx.effects.kernels.biquad import GAIN_KINDS, CascadeProcess, clamp_cutoff, design, response
+from stylefx.effects.kernels.biquad import GAIN_KINDS, clamp_cutoff, design, response
+from stylefx.effects.kernels.cascade import CascadeProcess
 from stylefx.effects.parameters import Parameter
 from stylefx.effects.registry import register
 from stylefx.errors import UserError

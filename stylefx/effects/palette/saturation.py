@@ -9,7 +9,8 @@ import numpy as np
 
 from stylefx.effects.base import Effect, Process, Settings, as_block
 from stylefx.effects.checks import require_positive, require_within
-from stylefx.effects.kernels.biquad import CascadeProcess, clamp_cutoff, design
+from stylefx.effects.kernels.biquad import clamp_cutoff, design
+from stylefx.effects.kernels.cascade import CascadeProcess
 from stylefx.effects.kernels.jit import fma, kernel
 from stylefx.effects.parameters import Parameter
 from stylefx.effects.registry import register

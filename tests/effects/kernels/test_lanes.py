@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stylefx.effects.kernels.biquad import CascadeProcess, design
+from stylefx.effects.kernels.biquad import design
+from stylefx.effects.kernels.cascade import CascadeProcess
 
 
 def sections(seed: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from stylefx.effects.kernels.biquad import CascadeProcess
+from stylefx.effects.kernels.cascade import CascadeProcess
 from stylefx.effects.palette.graphic_eq import GraphicEq
 from stylefx.effects.palette.parametric_eq import ParametricEq
 from stylefx.errors import UserError
