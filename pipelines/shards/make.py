@@ -26,6 +26,7 @@ from pipelines.corpus.plans import local_plan
 from pipelines.corpus.sidecar import Sidecar
 from pipelines.corpus.tar import TarWriter
 from pipelines.manifest.model import Manifest
+from pipelines.plan.file import begins_split
 from pipelines.plan.samples import PlannedSample, read_shard
 from pipelines.render.decode import Decoder
 from pipelines.render.kernels import kernels_loaded
@@ -103,7 +104,8 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
         return _as_it_is(before)
     manifest = _manifest(task.manifest)
     kernels_loaded(task.manifest)  # before any sample's time runs
-    samples = read_shard(local_plan(storage, task.generation, task.plan_digest), task.number, dict(task.roots))
+    plan = local_plan(storage, task.generation, task.plan_digest)
+    samples = read_shard(plan, task.number, dict(task.roots))
     skip, clock = dict(task.skip), Clock()
     decoder = _decoder(manifest.segment.sample_rate, manifest.segment.channels)
     decoder.expect(s for s in samples if s.key not in skip)
@@ -112,7 +114,7 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
     folder = storage.scratch(task.builder)
     temporary = folder / f"{task.name.rpartition('/')[2]}.{uuid.uuid4().hex}.tar"
     rows = []
-    floor = FloorMeter(manifest, [s for s in samples if s.key not in skip])
+    floor = FloorMeter(manifest, at_least_one=begins_split(plan, task.number))
     try:
         with clock.stage("write"):
             file = open(temporary, "wb", buffering=1 << 20)  # noqa: SIM115 - closed below, before publishing

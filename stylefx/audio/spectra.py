@@ -29,12 +29,23 @@ def power_frames(audio: np.ndarray, fft_size: int, hop: int, pad_mode: Literal["
     librosa). A signal shorter than the padding is reflected repeatedly.
     """
     audio = np.asarray(audio, np.float64)
+    check_signal(audio)
+    padded = np.pad(audio, ((0, 0), (fft_size // 2, fft_size // 2)), mode=pad_mode)
+    return power_of(np.lib.stride_tricks.sliding_window_view(padded, fft_size, axis=1)[:, ::hop])
+
+
+def check_signal(audio: np.ndarray) -> None:
+    """UserError for what is not (channels, samples) with at least one sample."""
     if audio.ndim != 2 or audio.shape[1] == 0:
         raise UserError(f"audio must have the shape (channels, samples) with at least one sample, got {audio.shape}")
-    padded = np.pad(audio, ((0, 0), (fft_size // 2, fft_size // 2)), mode=pad_mode)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, fft_size, axis=1)[:, ::hop]
-    spectrum = scipy.fft.rfft(frames * hann(fft_size), axis=-1, overwrite_x=True)
-    return spectrum.real**2 + spectrum.imag**2
+
+
+def power_of(frames: np.ndarray) -> np.ndarray:
+    """Power spectra of frames under a Hann window: float64 (..., size) -> (..., size // 2 + 1)."""
+    spectrum = scipy.fft.rfft(frames * hann(frames.shape[-1]), axis=-1, overwrite_x=True)
+    squares = spectrum.view(np.float64)  # real and imaginary parts by turns
+    np.square(squares, out=squares)
+    return squares[..., ::2] + squares[..., 1::2]
 
 
 def magnitude_frames(audio: np.ndarray, fft_size: int, hop: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import pytest
 import scipy.signal
 import torch
 
-from stylefx.audio.distance import mr_stft
+from stylefx.audio.distance import mr_stft, mr_stfts
 from stylefx.audio.spectra import average_power, mel_filters, smooth_octaves
 from stylefx.errors import UserError
 from stylefx.evaluation.metrics import audio as metrics
@@ -43,6 +43,13 @@ def test_mr_stft_equals_auraloss(rate, output, target):
     expected = float(loss(tensor(output), tensor(target)))
     assert mr_stft(output, target) == pytest.approx(expected, rel=1e-6)  # auraloss' own window is float32
     assert metrics.measure(output, target, rate)["mr_stft"] == pytest.approx(expected, rel=1e-6)
+
+
+@pairs
+def test_several_signals_have_the_distances_that_each_has_alone(rate, output, target):
+    outputs = [output, np.zeros_like(target), target]
+    assert mr_stfts(outputs, target) == pytest.approx([mr_stft(o, target) for o in outputs], rel=1e-12)
+    assert mr_stfts(outputs, target)[2] == 0.0
 
 
 @pairs
