@@ -15,7 +15,7 @@ import scipy.signal
 import torch
 
 from stylefx.audio.distance import mr_stft, mr_stfts
-from stylefx.audio.spectra import average_power, mel_filters, smooth_octaves
+from stylefx.audio.spectra import average_power, hann, mel_filters, smooth_octaves
 from stylefx.errors import UserError
 from stylefx.evaluation.metrics import audio as metrics
 from stylefx.evaluation.metrics.pesq import pesq_wideband, require_pesq
@@ -33,6 +33,11 @@ pairs = pytest.mark.parametrize(("rate", "output", "target"), PAIRS.values(), id
 
 def tensor(audio: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(audio)[None].double()
+
+
+@pytest.mark.parametrize("size", [2, 31, 500, 1024, 32768])
+def test_the_window_is_scipys_to_the_bit(size):
+    assert np.array_equal(hann(size), scipy.signal.get_window("hann", size, fftbins=True))
 
 
 @pairs
