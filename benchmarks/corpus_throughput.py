@@ -61,7 +61,7 @@ def manifest(sources: Path, out: Path, pairs: int, engine: str, draws: int = 1) 
         "split": {"fractions": {"train": 1.0, "val": 0.0, "test": 0.0}},
         "augment": {"engine": engine, "probability": 1.0},
         "chains": {"input": effects, "target": effects},
-        "selection": {"hours": pairs * 2 * HALF / RATE / 3600},
+        "selection": {"hours": pairs / draws * 2 * HALF / RATE / 3600},  # of clips
         "shard": {"samples": 8},
     }
 

@@ -11,7 +11,7 @@ import scipy.fft
 from stylefx.errors import UserError
 
 if TYPE_CHECKING:
-    import scipy.sparse
+    from scipy.sparse import csr_matrix
 
 #: power below which the magnitude is held (auraloss' ``eps``)
 POWER_FLOOR = 1e-8
@@ -94,8 +94,8 @@ def mel_filters(sample_rate: float, fft_size: int, num_mels: int = 128) -> np.nd
 
 
 @lru_cache(maxsize=8)
-def sparse_mel_filters(sample_rate: float, fft_size: int, num_mels: int) -> scipy.sparse.csr_matrix:
+def sparse_mel_filters(sample_rate: float, fft_size: int, num_mels: int) -> csr_matrix:
     """``mel_filters`` without its zeros, which are 98 of 100."""
-    import scipy.sparse
+    from scipy import sparse
 
-    return scipy.sparse.csr_matrix(mel_filters(sample_rate, fft_size, num_mels))
+    return sparse.csr_matrix(mel_filters(sample_rate, fft_size, num_mels))

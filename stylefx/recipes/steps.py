@@ -134,7 +134,11 @@ def _ramp(frames: int) -> np.ndarray:
 
 
 def _scale(audio: np.ndarray, step: dict[str, Any], sample_rate: int, ours: bool) -> np.ndarray:
-    return np.multiply(audio, np.float32(10.0 ** (step["gain_db"] / 20.0)), out=audio if ours else None)
+    gain = np.float32(10.0 ** (step["gain_db"] / 20.0))
+    if not ours:
+        return audio * gain
+    audio *= gain
+    return audio
 
 
 _STEPS = {"effect": _apply_effect, "fade": _fade, "scale": _scale}
