@@ -5,7 +5,8 @@
 A pair is 10.92 s mono at 24 kHz, pitch and tempo changed, EQ and compressor on both branches, four FLAC halves, loudness
 of both. "steady": pairs a second after the first round of every worker. "whole program": wall time of the command over as
 many pairs, scan and plan included, from a fresh folder, with kernels that an earlier run compiled. Routes are interleaved,
-medians are printed; ratios are medians of the ratios within a round.
+medians are printed; ratios are medians of the ratios within a round. ``--draws 1,4`` also builds as many pairs with four draws
+of effects of every stretched clip (segment.draws_per_tape), for which the peers have nothing; their rows stay what they are.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def write_sources(folder: Path, recordings: int = 12, seconds: float = 75.0) -> 
         soundfile.write(folder / f"group-{n}" / "take.flac", (0.2 * audio).astype(np.float32), RATE)
 
 
-def manifest(sources: Path, out: Path, pairs: int, engine: str) -> dict:
+def manifest(sources: Path, out: Path, pairs: int, engine: str, draws: int = 1) -> dict:
     """The same work for every pair as in the peers' scripts: everything with probability 1."""
     effects = [
         {"step": "effect", "effect": "parametric_eq", "drawn_by": "deepafx-st-eq"},
@@ -56,11 +57,11 @@ def manifest(sources: Path, out: Path, pairs: int, engine: str) -> dict:
         "name": "throughput",
         "output": str(out),
         "sources": [{"name": "music", "path": str(sources)}],
-        "segment": {"half_frames": HALF, "sample_rate": RATE, "overlap": 0.9},
+        "segment": {"half_frames": HALF, "sample_rate": RATE, "overlap": 0.9, "draws_per_tape": draws},
         "split": {"fractions": {"train": 1.0, "val": 0.0, "test": 0.0}},
         "augment": {"engine": engine, "probability": 1.0},
         "chains": {"input": effects, "target": effects},
-        "selection": {"hours": pairs * 2 * HALF / RATE / 3600},
+        "selection": {"hours": pairs / draws * 2 * HALF / RATE / 3600},  # of clips
         "shard": {"samples": 8},
     }
 
@@ -83,7 +84,7 @@ class _Moments:
         return Noting()
 
 
-def ours_steady(folder: Path, sources: Path, pairs: int, engine: str, executor: str, workers: int) -> dict:
+def ours_steady(folder: Path, sources: Path, pairs: int, engine: str, executor: str, workers: int, draws: int) -> dict:
     """Build in this process; the rate after every worker's first shard, and milliseconds per stage and pair."""
     from pipelines.builder.job import BuildOptions
     from pipelines.builder.prepare import PrepareOptions, prepare
@@ -92,7 +93,7 @@ def ours_steady(folder: Path, sources: Path, pairs: int, engine: str, executor: 
 
     out = folder / "corpus"
     shutil.rmtree(out, ignore_errors=True)
-    model = Manifest.model_validate(manifest(sources, out, pairs + 8 * workers, engine))
+    model = Manifest.model_validate(manifest(sources, out, pairs + 8 * workers, engine, draws))
     prepared = prepare(model, str(out), PrepareOptions(workers=0))
     moments = _Moments()
     summary = build(model, str(out), prepared.shards, 0, (), BuildOptions(executor=executor, workers=workers), moments)
@@ -104,12 +105,12 @@ def ours_steady(folder: Path, sources: Path, pairs: int, engine: str, executor: 
     return {"rate": (n1 - n0) / (t1 - t0), "stages_ms": stages, "startup_s": summary.startup_s}
 
 
-def ours_whole(folder: Path, sources: Path, pairs: int, engine: str, executor: str, workers: int) -> float:
+def ours_whole(folder: Path, sources: Path, pairs: int, engine: str, executor: str, workers: int, draws: int) -> float:
     """Wall seconds of `stylefx-pipe build`: scan, plan and build."""
     out = folder / "whole"
     shutil.rmtree(out, ignore_errors=True)
     path = folder / "manifest.yaml"
-    path.write_text(json.dumps(manifest(sources, out, pairs, engine)))
+    path.write_text(json.dumps(manifest(sources, out, pairs, engine, draws)))
     command = [*PROGRAM, "build", str(path), "--workers", str(workers), "--executor", executor, "--progress", "quiet"]
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, env=_installed())
@@ -137,20 +138,26 @@ def available_peers() -> list[str]:
     return [p for p in PEERS if p != "pyrubberband" or shutil.which("rubberband")]
 
 
-def routes(options: argparse.Namespace) -> list[tuple[str, str, int]]:
-    """(engine, executor, workers) of the steady runs: every engine with all workers, the first also with fewer."""
+def routes(options: argparse.Namespace) -> list[tuple[str, str, int, int]]:
+    """(engine, executor, workers, draws) of the steady runs: every engine with all workers, the first also with fewer; further
+    draws with the first engine and all workers."""
     full, first = max(options.workers), options.engines[0]
     return [
-        (engine, executor, workers)
+        (engine, executor, workers, draws)
         for engine in options.engines
         for executor in options.executors
         for workers in sorted(options.workers, reverse=True)
-        if engine == first or workers == full
+        for draws in options.draws
+        if (engine == first or workers == full) and (draws == options.draws[0] or (engine == first and workers == full))
     ]
 
 
-def steady_name(engine: str, executor: str, workers: int) -> str:
-    return f"stylefx {engine}, {executor}, {workers} worker{'s' * (workers > 1)}"
+def name_of(engine: str, executor: str, draws: int) -> str:
+    return f"stylefx {engine}, {executor}" + (f", {draws} draws of effects per clip" if draws > 1 else "")
+
+
+def steady_name(engine: str, executor: str, workers: int, draws: int = 1) -> str:
+    return f"{name_of(engine, executor, draws)}, {workers} worker{'s' * (workers > 1)}"
 
 
 def one_round(folder: Path, options: argparse.Namespace, pairs: int) -> tuple[dict[str, dict], dict[str, float]]:
@@ -158,12 +165,13 @@ def one_round(folder: Path, options: argparse.Namespace, pairs: int) -> tuple[di
     sources, full = folder / "sources", max(options.workers)
     steady: dict[str, dict] = {}
     whole: dict[str, float] = {}
-    for engine, executor, workers in routes(options):
-        steady[steady_name(engine, executor, workers)] = ours_steady(folder, sources, pairs, engine, executor, workers)
+    for route in routes(options):
+        engine, executor, workers, draws = route
+        steady[steady_name(*route)] = ours_steady(folder, sources, pairs, *route)
         if workers == full:
-            whole[f"stylefx {engine}, {executor}"] = ours_whole(folder, sources, pairs, engine, executor, workers)
-    for route in available_peers():
-        steady[f"peer {route}"], whole[f"peer {route}"] = peer(folder, sources, pairs, route, full)
+            whole[name_of(engine, executor, draws)] = ours_whole(folder, sources, pairs, *route)
+    for name in available_peers():
+        steady[f"peer {name}"], whole[f"peer {name}"] = peer(folder, sources, pairs, name, full)
     return steady, whole
 
 
@@ -201,11 +209,11 @@ def ratio_lines(result: dict, options: argparse.Namespace) -> list[str]:
     """Ray against child processes, all workers against one."""
     engine, full = options.engines[0], max(options.workers)
     wanted = [
-        (f"Ray / inline, {name}, {full} workers", steady_name(name, "ray", full), steady_name(name, "inline", full))
+        (f"Ray / inline, {name}, {full} workers", *(steady_name(name, e, full, options.draws[0]) for e in ("ray", "inline")))
         for name in options.engines
     ]
     wanted += [
-        (f"{full} workers / 1, {engine}, {executor}", steady_name(engine, executor, full), steady_name(engine, executor, 1))
+        (f"{full} workers / 1, {engine}, {executor}", *(steady_name(engine, executor, n, options.draws[0]) for n in (full, 1)))
         for executor in options.executors
         if full > 1
     ]
@@ -244,6 +252,12 @@ def main() -> None:
     )
     parser.add_argument("--executors", type=lambda text: text.split(","), default=["inline", "ray"])
     parser.add_argument("--engines", type=lambda text: text.split(","), default=["vocoder", "signalsmith"])
+    parser.add_argument(
+        "--draws",
+        type=lambda text: [int(n) for n in text.split(",")],
+        default=[1],
+        help="Draws of effects per stretched clip, such as 1,4; the first also with fewer workers and other engines.",
+    )
     parser.add_argument("--recording-s", type=float, default=75.0)
     parser.add_argument("--json", type=Path, help="Write all figures here.")
     options = parser.parse_args()

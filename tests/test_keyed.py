@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stylefx.keyed import Draw, hex_digest, integer, unit
+from stylefx.keyed import Draw, digest, hex_digest, integer, philox, unit
 
 
 def test_draws_are_the_same_for_ever():
@@ -13,6 +13,33 @@ def test_draws_are_the_same_for_ever():
     assert [int(w) for w in draw.words(2)] == [8776088477970230867, 2329300253398433983]
     assert (draw.uniform(0, 1), draw.normal(0, 1)) == (0.116862097, 0.644785786)
     assert hex_digest("ab", "c") == "4826ed043ab3cdec576d8541fa5d5a80"
+
+
+@pytest.mark.parametrize("taken", range(7))
+def test_words_are_numpys_philox_however_they_are_taken(taken):
+    """One by one, the first four without numpy's generator, then many at a time, then one by one again."""
+    for identity in ("", "a", "speech/ä.wav"):
+        key = np.frombuffer(digest(5, "purpose", identity), "<u8")
+        expected = [int(w) for w in np.random.Philox(key=key, counter=[0, 0, 0, 0]).random_raw(taken + 5)]
+        draw = Draw(5, "purpose", identity)
+        units = [draw.unit() for _ in range(taken)]
+        words = [int(w) for w in draw.words(3)]
+        units += [draw.unit(), draw.unit()]
+        assert words == expected[taken : taken + 3]
+        assert units == [(w >> 11) * 2.0**-53 for w in expected[:taken] + expected[taken + 3 :]]
+
+
+def test_philox_gives_the_known_answers():
+    """Of Random123's kat_vectors: philox4x64, 10 rounds."""
+    ones = (1 << 64) - 1
+    assert philox((0, 0, 0, 0), (0, 0))[:2] == (0x16554D9ECA36314C, 0xDB20FE9D672D0FDC)
+    assert philox((ones,) * 4, (ones,) * 2)[:2] == (0x87B092C3013FE90B, 0x438C3C67BE8D0224)
+
+
+def test_a_seed_is_what_it_is_written_as():
+    """1, 1.0 and True are equal and hash alike, and are three seeds."""
+    draws = [Draw(seed, "gain", "k").unit() for seed in (1, 1.0, True)]
+    assert len(set(draws)) == 3
 
 
 def test_parts_are_kept_apart():

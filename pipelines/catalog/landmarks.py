@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.fft
-import scipy.ndimage
-import scipy.signal
 import soxr
+
+from stylefx.audio.spectra import hann
 
 RATE = 8000
 _FFT, _HOP = 1024, 256
@@ -27,12 +27,23 @@ def places_of(peaks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (peaks >> 9).astype(np.int32), (peaks & 511).astype(np.int32)
 
 
+def largest_around(levels: np.ndarray, reach: int) -> np.ndarray:
+    """The largest of each row and of up to ``reach`` rows to each side, float32 (rows, n) -> the same shape."""
+    ends = np.full((reach, levels.shape[1]), -np.inf, levels.dtype)
+    found, covered, width = np.concatenate([ends, levels, ends]), 1, 2 * reach + 1
+    while covered < width:  # the largest of so many rows from each on, then of up to twice as many
+        step = min(covered, width - covered)
+        found = np.maximum(found[: len(found) - step], found[step:])
+        covered += step
+    return found
+
+
 class LandmarkMeter:
     """``add`` blocks, float32 (channels, n), then ``peaks``."""
 
     def __init__(self, sample_rate: int):
         self._stream = soxr.ResampleStream(sample_rate, RATE, 1, dtype="float32", quality="LQ") if sample_rate != RATE else None
-        self._window = scipy.signal.windows.hann(_FFT, sym=False).astype(np.float32)
+        self._window = hann(_FFT).astype(np.float32)
         self._rest = np.zeros(0, np.float32)
         self._levels = np.zeros((0, _HIGH - _LOW), np.float32)
         self._first = 0  # hop of the first row of _levels
@@ -65,8 +76,7 @@ class LandmarkMeter:
         levels = self._levels
         if not len(levels):
             return
-        highest = scipy.ndimage.maximum_filter1d(levels, 2 * _AROUND_BINS + 1, axis=1, mode="constant", cval=-1e9)
-        highest = scipy.ndimage.maximum_filter1d(highest, 2 * _AROUND_HOPS + 1, axis=0, mode="constant", cval=-1e9)
+        highest = largest_around(largest_around(levels.T, _AROUND_BINS).T, _AROUND_HOPS)
         begin = _AROUND_HOPS if self._first else 0
         end = len(levels) if last else len(levels) - _AROUND_HOPS
         self._loudest = max(self._loudest, float(levels.max()))

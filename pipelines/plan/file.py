@@ -114,6 +114,12 @@ def plan_overview(plan_path: str | Path) -> list[ShardInfo]:
     ]
 
 
+def begins_split(plan_path: str | Path, number: int) -> bool:
+    """Whether a shard is the first of its split in this plan, where splits follow one another."""
+    shards = plan_meta(plan_path)["shards"]
+    return number == 0 or bool(shards[number - 1][1] != shards[number][1])
+
+
 def stamp(path: str | Path) -> tuple[int, int]:
     try:
         stat = os.stat(path)

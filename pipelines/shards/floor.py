@@ -1,20 +1,17 @@
 """What the storage format hides: MR-STFT between the float render and what is stored, beside the input's distance.
 
-Measured on the beginning of one half of a keyed share of the samples, and of at least one in every shard: a mean of a split
-needs no more, and a build hardly notices it.
+Measured on the beginning of one half of a keyed share of the samples, and of the first that is rendered in each split's first
+shard, so that small corpora have a figure too: a mean of a split needs no more, and a build does not notice it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from pipelines.manifest.model import Manifest
-from pipelines.plan.samples import PlannedSample
 from pipelines.render.encode import extension
 from pipelines.render.sample import RenderedSample
-from stylefx.audio.distance import mr_stft
+from stylefx.audio.distance import mr_stfts
 from stylefx.audio.writing import decode_audio
 from stylefx.keyed import unit
 
@@ -23,32 +20,30 @@ _FRAMES = 1 << 16
 _DIGITS = 6
 
 
-def chosen(samples: Sequence[PlannedSample]) -> set[str]:
-    """Keys of the samples of a shard that are measured."""
-    by_key = {s.key: unit("format floor", s.key) for s in samples}
-    first = min(by_key, key=by_key.__getitem__, default="")
-    return {key for key, value in by_key.items() if value < _SHARE or key == first}
+def is_chosen(key: str) -> bool:
+    """Whether a sample belongs to the share that is measured, in whatever shard it is."""
+    return unit("format floor", key) < _SHARE
 
 
 class FloorMeter:
-    """Means over a shard's measured samples."""
+    """Means over a shard's measured samples. ``at_least_one``: the first sample that comes is measured in any case."""
 
-    def __init__(self, manifest: Manifest, samples: Sequence[PlannedSample]):
-        self._manifest, self._chosen = manifest, chosen(samples)
+    def __init__(self, manifest: Manifest, at_least_one: bool):
+        self._manifest, self._at_least_one = manifest, at_least_one
         self._floors: list[float] = []
         self._distances: list[float] = []
 
     def add(self, rendered: RenderedSample) -> None:
         """Measure a rendered sample if it is one of the chosen: its target, or the dry half where only that is stored."""
-        if rendered.key not in self._chosen:
+        if not is_chosen(rendered.key) and (self._floors or not self._at_least_one):
             return
         frames, branches = min(self._manifest.segment.half_frames, _FRAMES), rendered.branches
         branch = "target" if "target" in branches else "dry"
-        half = branches[branch][:, :frames]
         stored, _ = decode_audio(rendered.members[f"a.{branch}.{extension(self._manifest.audio_format)}"])
-        self._floors.append(mr_stft(stored[:, :frames], half))
-        if "input" in branches:
-            self._distances.append(mr_stft(branches["input"][:, :frames], half))
+        compared = [stored, *([branches["input"]] if "input" in branches else [])]
+        floor, *distance = mr_stfts([audio[:, :frames] for audio in compared], branches[branch][:, :frames])
+        self._floors.append(floor)
+        self._distances += distance
 
     def to_dict(self) -> dict[str, float | int | None]:
         """{"samples", "floor", "distance"}, rounded so that machines agree; empty where nothing was measured."""

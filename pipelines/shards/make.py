@@ -26,6 +26,7 @@ from pipelines.corpus.plans import local_plan
 from pipelines.corpus.sidecar import Sidecar
 from pipelines.corpus.tar import TarWriter
 from pipelines.manifest.model import Manifest
+from pipelines.plan.file import begins_split
 from pipelines.plan.samples import PlannedSample, read_shard
 from pipelines.render.decode import Decoder
 from pipelines.render.kernels import kernels_loaded
@@ -53,6 +54,7 @@ from stylefx.corpus.schema import (
 from stylefx.errors import UserError
 from stylefx.files.address import redact
 from stylefx.files.sentences import explain_write_error
+from stylefx.files.writeback import Writeback
 from stylefx.recipes.steps import Filtered
 
 
@@ -103,7 +105,8 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
         return _as_it_is(before)
     manifest = _manifest(task.manifest)
     kernels_loaded(task.manifest)  # before any sample's time runs
-    samples = read_shard(local_plan(storage, task.generation, task.plan_digest), task.number, dict(task.roots))
+    plan = local_plan(storage, task.generation, task.plan_digest)
+    samples = read_shard(plan, task.number, dict(task.roots))
     skip, clock = dict(task.skip), Clock()
     decoder = _decoder(manifest.segment.sample_rate, manifest.segment.channels)
     decoder.expect(s for s in samples if s.key not in skip)
@@ -112,12 +115,12 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
     folder = storage.scratch(task.builder)
     temporary = folder / f"{task.name.rpartition('/')[2]}.{uuid.uuid4().hex}.tar"
     rows = []
-    floor = FloorMeter(manifest, [s for s in samples if s.key not in skip])
+    floor = FloorMeter(manifest, at_least_one=begins_split(plan, task.number))
     try:
         with clock.stage("write"):
-            file = open(temporary, "wb", buffering=1 << 20)  # noqa: SIM115 - closed below, before publishing
+            file = open(temporary, "wb", buffering=1 << 16)  # noqa: SIM115 - closed below, before publishing
         with file:
-            tar = TarWriter(file)
+            tar, writeback = TarWriter(file), Writeback(file)
             for sample in samples:
                 journal.enter(sample.key)
                 with sample_limit(task.sample_limit_s):
@@ -127,6 +130,7 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
                         floor.add(rendered)
                 with clock.stage("write"):
                     rows.append(_row(sample, status, reason, rendered, tar))
+                    writeback.advance(tar.size)
             sha256 = tar.finish()
         journal.enter("")
         if (before := committed_meanwhile(storage, task)) is not None:
@@ -221,7 +225,7 @@ def _row(sample: PlannedSample, status: str, reason: str, rendered: RenderedSamp
     if rendered is None:
         return row
     members, checks = {}, {}
-    document = json.dumps(rendered.document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    document = _DOCUMENT.encode(rendered.document).encode()
     for suffix, data in {**rendered.members, "json": document}.items():
         member = tar.add(f"{sample.key}.{suffix}", data)
         members[suffix] = [member.offset, member.size]
@@ -235,8 +239,13 @@ def _row(sample: PlannedSample, status: str, reason: str, rendered: RenderedSamp
     return row
 
 
+#: of a sample, and of a cell of the shard's table
+_DOCUMENT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_CELL = json.JSONEncoder(separators=(",", ":"))
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return _CELL.encode(value)
 
 
 def _publish(storage: Storage, name: str, tar: Path, table: bytes) -> None:

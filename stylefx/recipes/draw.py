@@ -70,7 +70,7 @@ class Drawing:
                 seen[name] += 1
                 purpose = f"{branch} {name}" if seen[name] == 1 else f"{branch} {name}-{seen[name]}"
                 coin = f"{purpose} applied" if step.coin is None else f"{branch} coin {step.coin}"
-                if Draw(self.seed, coin, key).chance(step.probability):
+                if step.probability == 1.0 or Draw(self.seed, coin, key).chance(step.probability):
                     out.append(self._effect(key, purpose, step))
             elif isinstance(step, NormaliseStep):
                 level = self._level(step)

@@ -48,13 +48,18 @@ def apply_together(
     for step in steps:
         if _kind(step) == "normalise":
             written = _levelled(out, step, sample_rate, silence)
-            gain = np.float32(10.0 ** (written.get("gain_db", 0.0) / 20.0))
-            out = [audio * gain for audio in out] if "gain_db" in written else out
+            change = _scale if "gain_db" in written else None
         else:
-            written = step
-            out = [_STEPS[step["step"]](audio, step, sample_rate) for audio in out]
+            written, change = step, _STEPS[step["step"]]
+        if change is not None:
+            out = [change(audio, written, sample_rate, _is_ours(audio, given)) for audio, given in zip(out, signals, strict=True)]
         done.append(written)
     return out, done
+
+
+def _is_ours(audio: np.ndarray, given: np.ndarray) -> bool:
+    """Whether a step made this audio, so that the next one may write into it."""
+    return audio.flags.writeable and not np.may_share_memory(audio, given)
 
 
 def replay(audio: np.ndarray, steps: Sequence[dict[str, Any]], sample_rate: int) -> np.ndarray:
@@ -70,7 +75,7 @@ def _kind(step: dict[str, Any]) -> str:
     return kind
 
 
-def _apply_effect(audio: np.ndarray, step: dict[str, Any], sample_rate: int) -> np.ndarray:
+def _apply_effect(audio: np.ndarray, step: dict[str, Any], sample_rate: int, ours: bool) -> np.ndarray:
     if step.get("bypass") or step.get("mix") == 0.0:
         return audio
     if "engine" in step:
@@ -111,13 +116,13 @@ def _no_level(step: dict[str, Any], reason: str, silence: str) -> dict[str, Any]
     return step
 
 
-def _fade(audio: np.ndarray, step: dict[str, Any], sample_rate: int) -> np.ndarray:
+def _fade(audio: np.ndarray, step: dict[str, Any], sample_rate: int, ours: bool) -> np.ndarray:
     """Raised-cosine fades in and out, of ``ms`` milliseconds each."""
     frames = min(round(step["ms"] * 1e-3 * sample_rate), audio.shape[1] // 2)
     if frames == 0:
         return audio
     ramp = _ramp(frames)
-    audio = audio.copy()
+    audio = audio if ours else audio.copy()
     audio[:, :frames] *= ramp
     audio[:, -frames:] *= ramp[::-1]
     return audio
@@ -128,8 +133,12 @@ def _ramp(frames: int) -> np.ndarray:
     return (0.5 - 0.5 * np.cos(np.pi * (np.arange(frames) + 0.5) / frames)).astype(np.float32)
 
 
-def _scale(audio: np.ndarray, step: dict[str, Any], sample_rate: int) -> np.ndarray:
-    return audio * np.float32(10.0 ** (step["gain_db"] / 20.0))
+def _scale(audio: np.ndarray, step: dict[str, Any], sample_rate: int, ours: bool) -> np.ndarray:
+    gain = np.float32(10.0 ** (step["gain_db"] / 20.0))
+    if not ours:
+        return audio * gain
+    audio *= gain
+    return audio
 
 
 _STEPS = {"effect": _apply_effect, "fade": _fade, "scale": _scale}

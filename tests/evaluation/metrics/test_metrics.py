@@ -14,8 +14,8 @@ import pytest
 import scipy.signal
 import torch
 
-from stylefx.audio.distance import mr_stft
-from stylefx.audio.spectra import average_power, mel_filters, smooth_octaves
+from stylefx.audio.distance import mr_stft, mr_stfts
+from stylefx.audio.spectra import average_power, hann, mel_filters, smooth_octaves
 from stylefx.errors import UserError
 from stylefx.evaluation.metrics import audio as metrics
 from stylefx.evaluation.metrics.pesq import pesq_wideband, require_pesq
@@ -35,6 +35,11 @@ def tensor(audio: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(audio)[None].double()
 
 
+@pytest.mark.parametrize("size", [2, 31, 500, 1024, 32768])
+def test_the_window_is_scipys_to_the_bit(size):
+    assert np.array_equal(hann(size), scipy.signal.get_window("hann", size, fftbins=True))
+
+
 @pairs
 def test_mr_stft_equals_auraloss(rate, output, target):
     loss = auraloss.freq.MultiResolutionSTFTLoss(SIZES, [s // 2 for s in SIZES], SIZES, w_sc=0, w_log_mag=1, w_lin_mag=1)
@@ -43,6 +48,13 @@ def test_mr_stft_equals_auraloss(rate, output, target):
     expected = float(loss(tensor(output), tensor(target)))
     assert mr_stft(output, target) == pytest.approx(expected, rel=1e-6)  # auraloss' own window is float32
     assert metrics.measure(output, target, rate)["mr_stft"] == pytest.approx(expected, rel=1e-6)
+
+
+@pairs
+def test_several_signals_have_the_distances_that_each_has_alone(rate, output, target):
+    outputs = [output, np.zeros_like(target), target]
+    assert mr_stfts(outputs, target) == pytest.approx([mr_stft(o, target) for o in outputs], rel=1e-12)
+    assert mr_stfts(outputs, target)[2] == 0.0
 
 
 @pairs

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -15,6 +16,7 @@ from pipelines.manifest.model import Manifest
 from pipelines.plan.file import plan_overview
 from pipelines.plan.samples import read_shard
 from pipelines.render.sample import render_sample
+from pipelines.shards.floor import is_chosen
 from stylefx.audio.distance import mr_stft
 from stylefx.corpus.reader import Corpus, open_corpus
 from stylefx.corpus.replay import FloatCorpus
@@ -73,6 +75,27 @@ def test_the_recorded_floor_is_that_of_the_render(corpora, sources):
     assert min(floors) * 0.999 <= found.floor <= max(floors) * 1.001
     assert found.samples <= len(refs)
     assert "flac16 hides" in (corpus.store.root / "README.md").read_text()
+
+
+@pytest.mark.parametrize("shard_samples", [1, 3])
+def test_the_share_that_is_measured_does_not_grow_with_the_number_of_shards(sources, tmp_path, shard_samples):
+    """One sample in 64 by its key, and besides one of each split's first shard."""
+    out = tmp_path / "c"
+    run_build(manifest_for(sources, out, shard={"samples": shard_samples}))
+    measured = {}
+    for path in sorted(out.glob("*/*.parquet")):
+        keys = pq.read_table(path)["key"].to_pylist()
+        first = path.stem.endswith("-000000")
+        floor = json.loads(path.with_suffix(".json").read_text())["floor"]
+        measured[path.stem] = floor.get("samples", 0), max(sum(map(is_chosen, keys)), first)
+    assert all(found == expected for found, expected in measured.values()), measured
+    assert sum(found for found, _ in measured.values()) < len(measured)
+    assert set(json.loads((out / "index.json").read_text())["floors"]) == {stem.partition("-")[0] for stem in measured}
+
+
+def test_about_one_key_in_64_is_chosen():
+    keys = 1 << 14
+    assert sum(is_chosen(f"{n:016x}") for n in range(keys)) == pytest.approx(keys / 64, rel=0.2)
 
 
 def test_evaluation_names_the_floor_and_warns_above_five_percent(corpora):

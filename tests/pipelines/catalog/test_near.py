@@ -7,9 +7,10 @@ import functools
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import scipy.ndimage
 import soundfile
 
-from pipelines.catalog.landmarks import LandmarkMeter
+from pipelines.catalog.landmarks import LandmarkMeter, largest_around
 from pipelines.catalog.near import Fingerprints, hashes_of, same_audio
 from pipelines.catalog.scan import scan
 from stylefx.audio import read_audio, resample
@@ -152,3 +153,11 @@ def test_the_catalog_names_the_recordings_of_the_same_audio(tmp_path):
     assert {(r["near"], r["fingerprint"]) for r in pq.read_table(tmp_path / "d.parquet").to_pylist()} == {("", b"")}
     again = scan(manifest(tmp_path / "in"), tmp_path / "e.parquet", previous=tmp_path / "d.parquet", workers=0)
     assert (again.reused, again.clusters) == (0, (2, 1))
+
+
+@pytest.mark.parametrize("reach", [0, 1, 7, 14])
+@pytest.mark.parametrize("rows", [1, 5, 100])
+def test_the_largest_around_is_scipys(reach, rows):
+    levels = np.random.default_rng(reach).standard_normal((rows, 9)).astype(np.float32)
+    expected = scipy.ndimage.maximum_filter1d(levels, 2 * reach + 1, axis=0, mode="constant", cval=-1e9)
+    assert np.array_equal(largest_around(levels, reach), expected)

@@ -33,7 +33,7 @@ from pipelines.cli.main import main
 try:
     main()
 finally:
-    print(json.dumps({"forked": made, "modules": sorted({name.partition(".")[0] for name in sys.modules})}))
+    print(json.dumps({"forked": made, "modules": sorted(sys.modules)}))
 """
 
 
@@ -65,7 +65,8 @@ def test_the_command_scans_and_renders_with_the_same_few_forked_workers_and_with
     path.write_text(json.dumps(manifest.to_dict()))
     seen = run_command("build", path, "--workers", 2, "--progress", "quiet")
     assert seen["forked"] == [True, True]
-    assert not {"ray", "torch", "pandas", "webdataset"} & set(seen["modules"])
+    slow = {"ray", "torch", "pandas", "webdataset", "scipy.signal", "scipy.stats", "scipy.ndimage"}
+    assert not slow & set(seen["modules"])
     run_build(manifest_for(sources, tmp_path / "reference"), executor="direct")
     assert hashes(tmp_path / "c") == hashes(tmp_path / "reference")
     assert hashes(tmp_path / "c", "*/*.parquet") == hashes(tmp_path / "reference", "*/*.parquet")
