@@ -79,9 +79,12 @@ def quantise(audio: np.ndarray, bits: int) -> np.ndarray:
     frames = audio.T
     if bits == 0:
         return np.ascontiguousarray(frames)
+    full = 1 << (bits - 1)
+    scaled = np.multiply(frames, np.float32(full), order="C")  # exact, and so are all integers of 24 bits as floats
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -full, full - 1, out=scaled)
     if bits == 16:
-        scaled = np.multiply(frames, np.float32(32768), order="C")
-        np.rint(scaled, out=scaled)
-        return np.clip(scaled, -32768, 32767, out=scaled).astype(np.int16)
-    scaled = np.rint(np.multiply(frames, 2.0**23, dtype=np.float64, order="C"))
-    return np.clip(scaled, -(2**23), 2**23 - 1, out=scaled).astype(np.int32) << 8
+        return scaled.astype(np.int16)
+    samples: np.ndarray = scaled.astype(np.int32)
+    samples <<= 8
+    return samples

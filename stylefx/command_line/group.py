@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from stylefx.command_line.collector import importing
 from stylefx.command_line.examples import EXAMPLES, statuses
 from stylefx.command_line.talk import begin_verbose, set_talk
 from stylefx.nearest import did_you_mean
@@ -34,7 +35,8 @@ class LazyGroup(click.Group):
         if cmd_name not in self._lazy:
             return None
         module, attribute = self._lazy[cmd_name][0].split(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        with importing():
+            command: click.Command = getattr(importlib.import_module(module), attribute)
         return with_habits(command, f"{self._program} {cmd_name}".strip())
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:

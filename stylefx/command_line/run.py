@@ -15,6 +15,7 @@ from types import FrameType
 
 import click
 
+from stylefx.command_line.collector import leave_process, take_process
 from stylefx.command_line.talk import end_verbose, is_verbose, set_talk
 from stylefx.errors import StylefxError
 from stylefx.extras import missing_package
@@ -49,8 +50,10 @@ def ends_like_interrupt() -> Iterator[None]:
 def run(group: click.Group, args: list[str] | None = None, extra: str = "train") -> None:
     """Run the command and leave the process with its exit status; a user's mistake prints no traceback.
 
-    ``extra``: the one that installs what this command needs.
+    ``args``: None for those of the process, which then ends with the command. ``extra``: the one that installs what this command
+    needs.
     """
+    take_process(args is None)
     set_talk()
     try:
         status = group.main(args=args, standalone_mode=False)
@@ -81,4 +84,5 @@ def run(group: click.Group, args: list[str] | None = None, extra: str = "train")
     status = status if isinstance(status, int) else 0
     if is_verbose():
         end_verbose(status)
+    leave_process()
     sys.exit(status)

@@ -70,10 +70,20 @@ class StyleTransferModel(nn.Module):
 
     def belief(self, e_input: Tensor, e_reference: Tensor, intent: str | Tensor | None = None) -> Belief | None:
         """What the model is after, and how sure it is, for one pair (1, D) each; None where its controller does not say."""
+        return self.controls_and_belief(e_input, e_reference, intent)[1]
+
+    def controls_and_belief(
+        self, e_input: Tensor, e_reference: Tensor, intent: str | Tensor | None = None
+    ) -> tuple[Tensor, Belief | None]:
+        """``controls`` and ``belief`` of one pair, (1, D) each, for hardly more than one of them."""
         controller: Any = self.controller
         if not hasattr(controller, "belief"):
-            return None
-        return controller.belief(e_input, e_reference, self._places(intent, e_input))
+            return self.controls(e_input, e_reference, intent), None
+        intent = self._places(intent, e_input)
+        with torch.autocast(e_input.device.type, torch.bfloat16, enabled=self.mixed_precision):
+            wanted = controller.wanted(e_input, e_reference, intent)
+            controls = controller.settled(wanted, e_input, e_reference).float()
+        return controls, controller.belief(e_input, e_reference, wanted, intent)
 
     def _places(self, intent: str | Tensor | None, like: Tensor) -> Tensor | None:
         if not isinstance(intent, str):

@@ -123,6 +123,20 @@ def test_tags_and_cover_survive_from_mp3_and_the_time_reference_in_flac(tmp_path
     assert FLAC(tmp_path / "bwf.flac")["time_reference"] == ["4711"]
 
 
+@pytest.mark.parametrize("name", [b"id3 ", b"ID3 "])
+def test_id3_in_wav_survives_in_flac(tmp_path, source, name):
+    id3 = pytest.importorskip("mutagen.id3")
+    from mutagen.flac import FLAC
+
+    tags = id3.ID3()
+    tags.add(id3.TIT2(encoding=3, text=["Lied"]))
+    tags.save(tmp_path / "tags")
+    append_chunks(source, [(b"bext", bext(4711)), (name, (tmp_path / "tags").read_bytes())])
+    render_file(source, style(RATE), tmp_path / "out.flac")
+    assert FLAC(tmp_path / "out.flac")["title"] == ["Lied"]
+    assert FLAC(tmp_path / "out.flac")["time_reference"] == ["4711"]
+
+
 def test_without_tags_nothing_is_added(tmp_path, source):
     out = write(tmp_path / "out.wav", speech_like(1, RATE), RATE)
     before = out.read_bytes()

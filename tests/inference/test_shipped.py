@@ -11,7 +11,9 @@ import torch
 import stylefx.models
 from stylefx.effects.presets import deepafx_st_chain
 from stylefx.evaluation.metrics.audio import measure
+from stylefx.inference.options import TransferOptions
 from stylefx.inference.settings_file import load_settings
+from stylefx.inference.transfer import StyleTransfer
 from stylefx.models.checkpoint import SHIPPED, load_model, read_card, shipped_names
 from tests.inference.conftest import write
 from tests.support.programme import music_like, speech_like
@@ -71,3 +73,32 @@ def test_the_shipped_models_are_small_and_described():
         for word in ("GPL-2.0", "CC-BY-SA-3.0", "MR-STFT", "held-out", "Limits", read_card(name)["sha256"][:16]):
             assert word in card, (name, word)
         assert json.loads((FOLDER / name / "model.json").read_text())["segment_samples"] > 0
+
+
+def test_a_transfer_makes_the_embedding_of_a_window_once(tmp_path, monkeypatch):
+    source = write(tmp_path / "in.wav", speech_like(30 * RATE, RATE), RATE)
+    reference = write(tmp_path / "ref.wav", produced(music_like(30 * RATE, RATE, channels=1), STYLES[0]), RATE)
+    tool, embedded, found = StyleTransfer(), [], []
+    embed, wanted = tool.model.embed, tool.model.controller.wanted
+    monkeypatch.setattr(tool.model, "embed", lambda audio: embedded.append(len(audio)) or embed(audio))
+    monkeypatch.setattr(tool.model.controller, "wanted", lambda *pair: found.append(len(pair[0])) or wanted(*pair))
+    options = TransferOptions(tone_weights=(1, 0), dynamics_weights=(0, 1))
+    heard, styles = tool.hear(source), [tool.reference(reference), tool.reference(source)]
+    tool.settings_for(heard, styles, options)
+    windows = [len(a.windows) for a in (heard, *styles)]
+    assert sum(embedded) == sum(windows)
+    tool.settings_for(heard, [tool.reference(reference)], TransferOptions())  # as of the next input of a folder
+    assert sum(embedded) == sum(windows)
+    assert found[-3:] == [1, windows[0], windows[1]]  # the pair, and what single windows of either side lead to
+
+
+def test_controls_with_belief_are_those_without():
+    model = load_model(SHIPPED)
+    audio = torch.from_numpy(np.stack([to_peak(make(FRAMES, RATE, channels=1)) for make in (speech_like, music_like)]))
+    with torch.inference_mode():
+        one, other = model.embed(audio)[:, None]
+        for intent in (None, *model.intents):
+            controls, belief = model.controls_and_belief(one, other, intent)
+            assert torch.equal(controls, model.controls(one, other, intent))
+            curve, _ = model.controller.curve(one, other, torch.tensor([model.intents.index(intent or model.intents[0])]))
+            assert torch.equal(belief.curve_db, curve[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stylefx.command_line import ends_like_interrupt, json_option, out_option, show_json
+from stylefx.command_line import ends_like_interrupt, importing, json_option, out_option, show_json
 from stylefx.inference.cli.options import (
     audio_options,
     parse_ceiling,
@@ -47,10 +47,11 @@ def render(
 
     Thresholds hold at the level of the recording that the settings were made for.
     """
-    from stylefx.inference.follow import at_level_of
-    from stylefx.inference.hearing.amounts import parse_amounts, with_amounts
-    from stylefx.inference.rendering.file import Loudness, render_file  # compiled effects take a third of a second to load
-    from stylefx.inference.settings_file import load_settings
+    with importing():
+        from stylefx.inference.follow import at_level_of
+        from stylefx.inference.hearing.amounts import parse_amounts, with_amounts
+        from stylefx.inference.rendering.file import Loudness, render_file  # compiled effects take a third of a second to load
+        from stylefx.inference.settings_file import load_settings
 
     target = parse_loudness(loudness, ("as-is",))
     wanted = Loudness(None if isinstance(target, str) else target, parse_ceiling(true_peak), peaks, peak_reduction_db)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stylefx.command_line import ends_like_interrupt, json_option, out_option, say, show_json
+from stylefx.command_line import ends_like_interrupt, importing, json_option, out_option, say, show_json
 from stylefx.errors import UserError
 from stylefx.files.atomic import check_free, check_writable
 from stylefx.inference.choices import DEFAULT_WINDOWS, FORMATS, LOUDNESS_WORDS, MAX_INTENSITY
@@ -130,9 +130,10 @@ def transfer(
         check_writable(Path(extra))
         check_free(Path(extra), overwrite)
 
-    from stylefx.inference.hearing.amounts import parse_amounts
-    from stylefx.inference.options import TransferOptions
-    from stylefx.inference.transfer import StyleTransfer  # torch takes seconds to import, the checks above none
+    with importing():
+        from stylefx.inference.hearing.amounts import parse_amounts
+        from stylefx.inference.options import TransferOptions
+        from stylefx.inference.transfer import StyleTransfer  # torch takes a second to import, the checks above none
 
     options = TransferOptions(
         weights=weights,
@@ -150,7 +151,8 @@ def transfer(
         tone_weights=tone_weights,
         dynamics_weights=dynamics_weights,
     )
-    tool = StyleTransfer(checkpoint)
+    with importing():
+        tool = StyleTransfer(checkpoint)
     if folder:
         from stylefx.inference.cli.folder import do_folder
         from stylefx.inference.folder.run import FolderWork

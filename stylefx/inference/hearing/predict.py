@@ -45,11 +45,10 @@ def predict(
     """Predict the controls that bring ``source`` to the style of the weighted references."""
     inputs, e_input = pooled(model, [source], [1.0])
     each, e_style = pooled(model, references, check_weights(weights, len(references)))
-    controls = model.controls(e_input[None], e_style[None], intent)[0]
+    controls, belief = model.controls_and_belief(e_input[None], e_style[None], intent)
     sides = ((inputs, e_style.expand(len(inputs), -1)), (e_input.expand(len(each), -1), each))
     rows = [model.controls(*side, intent) for side in sides]
-    belief = model.belief(e_input[None], e_style[None], intent)
-    return Prediction(model.chain, _numpy(controls), _numpy(torch.cat(rows)), belief)
+    return Prediction(model.chain, _numpy(controls[0]), _numpy(torch.cat(rows)), belief)
 
 
 @torch.inference_mode()
@@ -61,10 +60,13 @@ def pooled(model: StyleTransferModel, heard: Sequence[Analysis], share: Sequence
     return windows, model.encoder.pool(windows, window_share)
 
 
+@torch.inference_mode()
 def embed(model: StyleTransferModel, analysis: Analysis) -> torch.Tensor:
-    """Embeddings of all windows, (windows, D), a few at a time, where the model is."""
-    audio, device = torch.from_numpy(analysis.batch()), next(model.parameters()).device
-    return torch.cat([model.embed(part.to(device)) for part in audio.split(_BATCH)])
+    """Embeddings of all windows, (windows, D), a few at a time, where the model is; once for each model."""
+    if model not in analysis.embedded:
+        audio, device = torch.from_numpy(analysis.batch()), next(model.parameters()).device
+        analysis.embedded[model] = torch.cat([model.embed(part.to(device)) for part in audio.split(_BATCH)])
+    return analysis.embedded[model]
 
 
 def check_weights(weights: Sequence[float], count: int) -> list[float]:

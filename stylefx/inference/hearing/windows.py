@@ -9,14 +9,15 @@ difference. A constant offset is no sound and is taken off before anything is me
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from stylefx.audio.levels import DEFAULT_LEVEL, LevelConvention
-from stylefx.audio.mixing import heard_mono
+from stylefx.audio.mixing import channel_powers, heard_mono
 from stylefx.audio.reading import open_blocks
 from stylefx.audio.resampling import resample
 from stylefx.errors import UserError
@@ -53,6 +54,8 @@ class Analysis:
     offset: float = 0.0
     cancels: bool = False
     damage: str = ""
+    #: model -> what it made of the windows, (windows, D): one transfer asks three times, a folder once for every input
+    embedded: WeakKeyDictionary[Any, Any] = field(default_factory=WeakKeyDictionary, repr=False, compare=False)
 
     def warnings(self) -> list[str]:
         """What the listener should know of the recording, one sentence each."""
@@ -101,11 +104,12 @@ def analyse(
             reader.skip(start - reader.position)
             block = reader.read(span)
             if block.shape[1]:
-                block, offset = _without_offset(block)
-                mono, cancels = heard_mono(block)
+                block, offset, powers = _without_offset(block)
+                mono, cancels = heard_mono(block, powers)
                 offsets.append(offset)
                 cancelled.append(cancels)
-                found.append((reader.position - block.shape[1], block.shape[1], *_measure(block, rate, level), mono))
+                measured = *_peak_and_power(block, powers), level.gain_db(block, rate)
+                found.append((reader.position - block.shape[1], block.shape[1], *measured, mono))
             frames = max(frames, reader.position)
         frames, damage = max(frames, reader.info.frames) if reader.info.exact else frames, reader.damage
     longest = max((n for _, n, *_ in found), default=0)
@@ -124,13 +128,15 @@ def analyse(
     return Analysis(name, rate, channels, frames, windows, float(np.median(offsets)), cancels, damage)
 
 
-def _without_offset(block: np.ndarray) -> tuple[np.ndarray, float]:
-    """Float32 (channels, n) without its constant part, and the largest that was taken off; 0 where there is none."""
-    means = block.mean(axis=1, dtype=np.float64, keepdims=True)
+def _without_offset(block: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
+    """Float32 (channels, n) without its constant part, the largest that was taken off, 0 where there is none, and the power of
+    each channel besides."""
+    means, powers = block.mean(axis=1, dtype=np.float64, keepdims=True), channel_powers(block)
     offset = float(np.abs(means).max())
-    if offset <= _OFFSET * math.sqrt(float(np.var(block, dtype=np.float64)) + offset**2):
-        return block, 0.0
-    return (block - means).astype(np.float32), offset
+    if offset <= _OFFSET * math.sqrt(float(powers.mean() + means.var()) + offset**2):
+        return block, 0.0, powers
+    block = (block - means).astype(np.float32)
+    return block, offset, channel_powers(block)
 
 
 def _starts(frames: int, span: int, count: int) -> list[int]:
@@ -142,10 +148,10 @@ def _starts(frames: int, span: int, count: int) -> list[int]:
     return sorted({round(i * room / (count - 1)) for i in range(count)}) if count > 1 else [room // 2]
 
 
-def _measure(block: np.ndarray, rate: int, level: LevelConvention) -> tuple[float, float, float]:
-    """Peak over the channels and mean power of float32 (channels, n), and the gain to the level."""
-    peak, power = float(np.abs(block).max()), float(np.mean(np.square(block, dtype=np.float64)))
-    return peak, power, level.gain_db(block, rate)
+def _peak_and_power(block: np.ndarray, powers: np.ndarray) -> tuple[float, float]:
+    """Over the channels: the largest absolute sample, and the mean power with what is constant."""
+    means = block.mean(axis=1, dtype=np.float64)
+    return max(float(block.max()), -float(block.min())), float(np.mean(powers + means * means))
 
 
 def _choose(found: list[tuple[Any, ...]], max_windows: int) -> list[tuple[Any, ...]]:

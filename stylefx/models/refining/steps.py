@@ -128,7 +128,7 @@ def to_belief(model: StyleTransferModel, e_input: Tensor, e_reference: Tensor, i
     controller = believing(model)
     number = torch.tensor([intent_number(intent, model.intents, "the model")], device=e_input.device)
     with torch.no_grad():
-        curve = controller.wanted(e_input[None].clone(), e_reference[None].clone(), number).curve_db[0]
+        curve = controller.curve(e_input[None].clone(), e_reference[None].clone(), number)[0][0]
 
     def measure(controls: Tensor) -> dict[str, Tensor]:
         found = controller.response(controls.to(curve.device)[controller.equaliser][None])[0]

@@ -116,9 +116,8 @@ class SolverController(nn.Module):
         return torch.cat([self.reading.full(heard, e_reference), curve, apart], dim=-1)
 
     @torch.no_grad()
-    def belief(self, e_input: Tensor, e_reference: Tensor, intent: Tensor | None = None) -> Belief:
-        """Of one pair, (1, D) each: what is wanted, and how far every control could be otherwise."""
-        wanted = self.wanted(e_input, e_reference, intent)
+    def belief(self, e_input: Tensor, e_reference: Tensor, wanted: Wanted, intent: Tensor | None = None) -> Belief:
+        """Of one pair, (1, D) each, and what is ``wanted`` of it: how far every control could be otherwise."""
         number = 0 if intent is None else int(intent[0])
         spread = torch.zeros(len(self.start), device=e_input.device)
         if self.response.num_controls:
@@ -154,7 +153,11 @@ class SolverController(nn.Module):
         return without_mean(self.curves(self.reading.beside_the_mean(rows))[0])
 
     def forward(self, e_input: Tensor, e_reference: Tensor, intent: Tensor | None = None) -> Tensor:
-        controls = torch.sigmoid(self.wanted(e_input, e_reference, intent).logits.float())
+        return self.settled(self.wanted(e_input, e_reference, intent), e_input, e_reference)
+
+    def settled(self, wanted: Wanted, e_input: Tensor, e_reference: Tensor) -> Tensor:
+        """The controls for what is wanted of a pair: what does not differ is left alone."""
+        controls = torch.sigmoid(wanted.logits.float())
         apart = self.reading.apart(e_input, e_reference)
         others = torch.lerp(self.neutral[self.others], controls[:, self.others], apart)
         return controls.index_copy(1, self.others, others)
