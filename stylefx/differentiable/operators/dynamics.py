@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 
 from stylefx.differentiable.operators import scans
 from stylefx.differentiable.operators.compiled import dynamics as loops
+from stylefx.differentiable.operators.compiled import smoother
 from stylefx.differentiable.operators.compiled.jit import blocks, for_rows
 from stylefx.differentiable.operators.forms import default_form
 
@@ -155,7 +156,7 @@ def _smoother(reduction: Tensor, rise: Tensor, fall: Tensor, sign: float, form: 
 def _smoothed_by_loops(reduction: Tensor, rise: Tensor, fall: Tensor) -> Tensor:
     """float64, on the CPU."""
     smooth = torch.empty_like(reduction)
-    for_rows(loops.smooth_items, len(reduction), *(t.detach().numpy() for t in (reduction, rise, fall, smooth)))
+    for_rows(smoother.smooth_items, len(reduction), *(t.detach().numpy() for t in (reduction, rise, fall, smooth)))
     return smooth
 
 
@@ -182,7 +183,7 @@ def _smoother_adjoint(
     if form == "compiled":
         gradients = torch.empty_like(reduction), torch.zeros_like(rise), torch.zeros_like(fall)
         tensors = (reduction, rise, fall, smooth, upstream, *gradients)
-        for_rows(loops.smooth_adjoint_items, len(reduction), sign, *(t.detach().numpy() for t in tensors))
+        for_rows(smoother.smooth_adjoint_items, len(reduction), sign, *(t.detach().numpy() for t in tensors))
         return gradients
     if form == "triton":
         from stylefx.differentiable.operators.gpu import recursions

@@ -38,8 +38,10 @@ def dynamics_items(first, last, audio, law, sign, out, checkpoints):
             checkpoints[item, block] = smooth[0]
             _block(audio[item], start, size, law[item], sign, side, level, reduction, smooth, gain)
             for c in range(audio.shape[1]):
+                # Parts that begin where the block does: no index can be below 0, and LLVM makes vectors.
+                x, y = audio[item, c, start : start + size], out[item, c, start : start + size]
                 for i in range(size):
-                    out[item, c, start + i] = audio[item, c, start + i] * gain[i]
+                    y[i] = x[i] * gain[i]
             smooth[0] = smooth[size]
 
 
@@ -49,7 +51,7 @@ def dynamics_adjoint_items(first, last, audio, law, sign, checkpoints, upstream,
     channels, samples = audio.shape[1], audio.shape[2]
     for item in range(first, last):
         side, level, reduction, smooth = np.empty(BLOCK, audio.dtype), np.empty(BLOCK), np.empty(BLOCK), np.zeros(BLOCK + 1)
-        gain, wanted = np.empty(BLOCK), np.empty(BLOCK)
+        gain, wanted, k, after = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
         carried = 0.0  # (1 - k) times the adjoint of the sample after this block
         for block in range((samples + BLOCK - 1) // BLOCK - 1, -1, -1):
             start = block * BLOCK
@@ -58,58 +60,31 @@ def dynamics_adjoint_items(first, last, audio, law, sign, checkpoints, upstream,
             _block(audio[item], start, size, law[item], sign, side, level, reduction, smooth, gain)
             wanted[:size] = 0.0
             for c in range(channels):
+                x, above = audio[item, c, start : start + size], upstream[item, c, start : start + size]
+                d_x = d_audio[item, c, start : start + size]
                 for i in range(size):
-                    product = np.float64(upstream[item, c, start + i]) * gain[i]
-                    d_audio[item, c, start + i] = product
-                    wanted[i] += product * audio[item, c, start + i]
+                    product = np.float64(above[i]) * gain[i]
+                    d_x[i] = product
+                    wanted[i] += product * x[i]
             total = 0.0
             for i in range(size):
                 total += wanted[i]
             d_law[item, MAKEUP] += total / _DB_PER_NEPER
-            carried = _smoother_adjoint(wanted, reduction, smooth, size, law[item], sign, carried, d_law[item])
+            carried = _smoother_adjoint(wanted, reduction, smooth, size, law[item], sign, carried, d_law[item], k, after)
             _curve_adjoint(wanted, level, size, law[item], sign, d_law[item])
-            _side_adjoint(wanted, audio[item], side, start, size, d_audio[item])
-
-
-@recursion_kernel
-def smooth_items(first, last, reduction, rise, fall, out):
-    """The smoother alone, rows first..last of reduction and out float64 (items, n); rise and fall (items,)."""
-    for item in range(first, last):
-        y = 0.0
-        for i in range(reduction.shape[1]):
-            r = reduction[item, i]
-            y += (rise[item] if r > y else fall[item]) * (r - y)
-            y = y if abs(y) > TINY else 0.0
-            out[item, i] = y
-
-
-@recursion_kernel
-def smooth_adjoint_items(first, last, sign, reduction, rise, fall, smooth, upstream, d_reduction, d_rise, d_fall):
-    """Gradients of ``smooth_items``: upstream and d_reduction float64 (items, n), d_rise and d_fall (items,)."""
-    for item in range(first, last):
-        carried = 0.0
-        for i in range(reduction.shape[1] - 1, -1, -1):
-            difference = reduction[item, i] - (smooth[item, i - 1] if i > 0 else 0.0)
-            rising = difference > 0.0 or (difference == 0.0 and sign < 0.0)
-            value = carried + upstream[item, i]
-            k = rise[item] if rising else fall[item]
-            if rising:
-                d_rise[item] += value * difference
-            else:
-                d_fall[item] += value * difference
-            d_reduction[item, i] = k * value
-            carried = (1.0 - k) * value
-            carried = carried if abs(carried) > TINY else 0.0
+            _side_adjoint(wanted, audio[item, :, start : start + size], side, size, d_audio[item, :, start : start + size])
 
 
 @sum_kernel
 def _block(audio, start, size, law, sign, side, level, reduction, smooth, gain):
     """One block: smooth[0] is the state before it, smooth[i + 1] the reduction at sample i."""
+    x = audio[0, start : start + size]
     for i in range(size):
-        side[i] = abs(audio[0, start + i])
+        side[i] = abs(x[i])
     for c in range(1, audio.shape[0]):
+        other = audio[c, start : start + size]
         for i in range(size):
-            side[i] = max(side[i], abs(audio[c, start + i]))
+            side[i] = max(side[i], abs(other[i]))
     _levels(side, size, level)
     threshold, slope, limit = law[THRESHOLD], law[SLOPE], law[LIMIT]
     half = 0.5 * law[KNEE]
@@ -187,25 +162,39 @@ def _gains(smooth, size, makeup, gain, exact):
         gain[i] = (1.0 + f * series) * octaves[i]
 
 
-@recursion_kernel
-def _smoother_adjoint(wanted, reduction, smooth, size, law, sign, carried, d_law):
-    """wanted: sum of upstream x out -> gradient of the reduction, in place. Returns what the block before carries on."""
-    rise, fall = law[RISE], law[FALL]
-    d_rise, d_fall = 0.0, 0.0
-    for i in range(size - 1, -1, -1):
+@sum_kernel
+def _smoother_adjoint(wanted, reduction, smooth, size, law, sign, carried, d_law, k, after):
+    """wanted: sum of upstream x out -> gradient of the reduction, in place. Returns what the block before carries on.
+    ``k`` and ``after`` are for what is written down between: what waits for another sample stands in a loop of its own."""
+    rise, fall, tied_rises = law[RISE], law[FALL], sign < 0.0
+    for i in range(size):
         difference = reduction[i] - smooth[i]
-        # A tie counts as release: falling for a compressor, rising for an expander.
-        rising = difference > 0.0 or (difference == 0.0 and sign < 0.0)
-        value = carried - wanted[i] / _DB_PER_NEPER
-        k = rise if rising else fall
+        # A tie counts as release: falling for a compressor, rising for an expander. (Without "or": that would be a jump.)
+        k[i] = rise if (difference > 0.0) | ((difference == 0.0) & tied_rises) else fall
+        wanted[i] = -wanted[i] / _DB_PER_NEPER
+    carried = _carry(wanted, k, after, size, carried)
+    d_rise, d_fall = 0.0, 0.0
+    for i in range(size):
+        difference = reduction[i] - smooth[i]
+        value = after[i] + wanted[i]
         product = value * difference
-        d_rise += product if rising else 0.0
-        d_fall += 0.0 if rising else product
-        wanted[i] = k * value
-        carried = (1.0 - k) * value
+        of_rise = product if (difference > 0.0) | ((difference == 0.0) & tied_rises) else 0.0
+        d_rise += of_rise
+        d_fall += product - of_rise
+        wanted[i] = k[i] * value
     d_law[RISE] += d_rise
     d_law[FALL] += d_fall
     return 0.0 if abs(carried) < TINY else carried
+
+
+@recursion_kernel
+def _carry(wanted, k, after, size, carried):
+    """after[i]: what the sample after i hands to it, (1 - k) times the adjoint there. Returns what i = 0 hands on."""
+    for i in range(size - 1, -1, -1):
+        after[i] = carried
+        keep = 1.0 - k[i]
+        carried = keep * carried + keep * wanted[i]
+    return carried
 
 
 @sum_kernel
@@ -234,20 +223,21 @@ def _curve_adjoint(wanted, level, size, law, sign, d_law):
 
 
 @sum_kernel
-def _side_adjoint(wanted, audio, side, start, size, d_audio):
+def _side_adjoint(wanted, audio, side, size, d_audio):
     """Hand the gradient of the level to the loudest channel; channels that tie share it."""
     channels = audio.shape[0]
     for i in range(size):
         # side may be 0, where the level rests on its floor: there the gradient is 0
-        wanted[i] = _DB_PER_NEPER * wanted[i] / max(side[i], FLOOR) if side[i] > FLOOR else 0.0
+        steepness = _DB_PER_NEPER / max(side[i], FLOOR)
+        wanted[i] *= steepness if side[i] > FLOOR else 0.0
     if channels > 1:
         for i in range(size):
             ties = 0
             for c in range(channels):
-                ties += 1 if abs(audio[c, start + i]) == side[i] else 0
+                ties += 1 if abs(audio[c, i]) == side[i] else 0
             wanted[i] /= max(ties, 1)
     for c in range(channels):
+        x, d_x = audio[c], d_audio[c]
         for i in range(size):
-            x = audio[c, start + i]
-            sign = 1.0 if x == side[i] else (-1.0 if x == -side[i] else 0.0)  # of the loudest channel, else 0
-            d_audio[c, start + i] += sign * wanted[i]
+            loudest = 1.0 if abs(x[i]) == side[i] else 0.0
+            d_x[i] += loudest * math.copysign(wanted[i], wanted[i] * x[i])
