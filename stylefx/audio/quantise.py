@@ -79,9 +79,12 @@ def quantise(audio: np.ndarray, bits: int) -> np.ndarray:
     frames = audio.T
     if bits == 0:
         return np.ascontiguousarray(frames)
+    top = 2 ** (bits - 1)
+    scaled = np.multiply(frames, np.float32(top), order="C")  # floats of 24 bits hold both products exactly
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -top, top - 1, out=scaled)
     if bits == 16:
-        scaled = np.multiply(frames, np.float32(32768), order="C")
-        np.rint(scaled, out=scaled)
-        return np.clip(scaled, -32768, 32767, out=scaled).astype(np.int16)
-    scaled = np.rint(np.multiply(frames, 2.0**23, dtype=np.float64, order="C"))
-    return np.clip(scaled, -(2**23), 2**23 - 1, out=scaled).astype(np.int32) << 8
+        return scaled.astype(np.int16)
+    whole = scaled.astype(np.int32)
+    whole <<= 8
+    return whole
