@@ -118,7 +118,7 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
     floor = FloorMeter(manifest, at_least_one=begins_split(plan, task.number))
     try:
         with clock.stage("write"):
-            file = open(temporary, "wb", buffering=1 << 16)  # noqa: SIM115 - closed below, before publishing
+            file = open(temporary, "wb", buffering=1 << 20)  # noqa: SIM115 - closed below, before publishing
         with file:
             tar, writeback = TarWriter(file), Writeback(file)
             for sample in samples:
