@@ -53,17 +53,17 @@ class TarWriter:
         self._sha256 = hashlib.sha256()
         self.size = 0
 
-    def _put(self, *pieces: bytes) -> None:
-        for data in pieces:
-            self._file.write(data)
-            self._sha256.update(data)
-            self.size += len(data)
+    def _put(self, data: bytes) -> None:
+        self._file.write(data)
+        self._sha256.update(data)
+        self.size += len(data)
 
     def add(self, name: str, data: bytes) -> Member:
         """Append one member; returns where its data lies."""
         self._put(header(name, len(data)))
         member = Member(name, self.size, len(data))
-        self._put(data, b"\0" * (-len(data) % BLOCK))
+        self._put(data)
+        self._put(b"\0" * (-len(data) % BLOCK))
         return member
 
     def finish(self) -> str:

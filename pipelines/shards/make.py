@@ -38,6 +38,7 @@ from pipelines.shards.task import ShardTask
 from pipelines.sources.decoded import default_spool
 from pipelines.storage.base import Storage
 from pipelines.storage.open import open_storage
+from pipelines.storage.writeback import Writeback
 from pipelines.workers.crew import become_worker
 from pipelines.workers.environment import environment, environment_digest, limit_memory, peak_memory_mb
 from pipelines.workers.executor import reported
@@ -54,7 +55,6 @@ from stylefx.corpus.schema import (
 from stylefx.errors import UserError
 from stylefx.files.address import redact
 from stylefx.files.sentences import explain_write_error
-from stylefx.files.writeback import Writeback
 from stylefx.recipes.steps import Filtered
 
 
@@ -118,7 +118,7 @@ def make_shard(task: ShardTask) -> dict[str, Any]:
     floor = FloorMeter(manifest, at_least_one=begins_split(plan, task.number))
     try:
         with clock.stage("write"):
-            file = open(temporary, "wb", buffering=1 << 16)  # noqa: SIM115 - closed below, before publishing
+            file = open(temporary, "wb", buffering=1 << 20)  # noqa: SIM115 - closed below, before publishing
         with file:
             tar, writeback = TarWriter(file), Writeback(file)
             for sample in samples:

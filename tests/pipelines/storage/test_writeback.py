@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from stylefx.files.writeback import Writeback
+from pipelines.storage.writeback import Writeback
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the hint is Linux's")
