@@ -58,7 +58,7 @@ class SourcePlugin(ABC):
 
 
 @functools.cache
-def _all_entry_points() -> metadata.EntryPoints:
+def _all_entry_points() -> Any:  # before Python 3.12 another type with the same ``select``
     """Of every installed package: looking through them takes a hundred times as long as choosing."""
     return metadata.entry_points()
 
