@@ -105,12 +105,11 @@ def _write_code(base, place, value, low):
 @kernel
 def _pair(u, low, both, lengths):
     """Codes of every two numbers as one, and its length; what is longer than a word is left to others by that length."""
-    one, mask = np.uint64(1) << np.uint64(low), (np.uint64(1) << np.uint64(low)) - np.uint64(1)
-    words, down = u.view(np.uint64), np.uint64(low)
+    words, down, one = u.view(np.uint64), np.uint64(low), np.uint64(1) << np.uint64(low)
     for i in range(len(words)):
         a, b = words[i] & np.uint64(0xFFFFFFFF), words[i] >> np.uint64(32)
         length = (b >> down) + down + np.uint64(1)
-        both[i] = (one | (a & mask)) << (length & np.uint64(63)) | one | (b & mask)
+        both[i] = (one | (a & (one - np.uint64(1)))) << (length & np.uint64(63)) | one | (b & (one - np.uint64(1)))
         lengths[i] = length + (a >> down) + down + np.uint64(1)
 
 
@@ -128,8 +127,7 @@ def write_codes(base, place, u, first, last, low, pairs):
         length = np.int64(lengths[i])
         if length > 56:
             store_word(address, pending)
-            place = (address - base) * 8 + used
-            place = _write_code(base, place, np.int64(u[first + 2 * i]), low)
+            place = _write_code(base, (address - base) * 8 + used, np.int64(u[first + 2 * i]), low)
             place = _write_code(base, place, np.int64(u[first + 2 * i + 1]), low)
             address, used = base + (place >> 3), place & 7
             pending = load_word(address)
