@@ -23,7 +23,7 @@ from stylefx.audio.loudness import has_loudness, integrated_lufs_together, peak_
 from stylefx.audio.quantise import check_subtype
 from stylefx.corpus.schema import FORMAT_VERSION, HALVES
 from stylefx.recipes.equivalent import equivalent_settings
-from stylefx.recipes.steps import apply_steps, apply_together, protect
+from stylefx.recipes.steps import apply_together, apply_two, protect
 
 #: what is drawn of the manifest's chains, and means nothing to a pair that people made
 _DRAWN = ("input", "target", "equivalent", "nothing_to_do")
@@ -81,10 +81,12 @@ def render_sample(
     branches: dict[str, np.ndarray] = {}
     steps: dict[str, list[dict[str, Any]]] = {}
     with clock.stage("effects"):
+        ready: dict[str, tuple[np.ndarray, list[dict[str, Any]]]] = {"dry": (dry, [])}
+        if manifest.store != "dry":
+            before = dry, made[0] if made else dry
+            ready["input"], ready["target"] = apply_two(before, (recipe["input"], recipe["target"]), rate)
         for branch in _BRANCHES[manifest.store]:
-            before = made[0] if made and branch == "target" else dry
-            audio, done = (dry, []) if branch == "dry" else apply_steps(before, recipe[branch], rate)
-            branches[branch], steps[branch] = protect(audio, done, bits)
+            branches[branch], steps[branch] = protect(*ready[branch], bits)
     rendered = {**recipe, **steps, "clean": clean}
     references = _references(manifest, sample, rendered | {"drawn target": recipe["target"]}, branches, decoder, clock)
     with clock.stage("loudness"):

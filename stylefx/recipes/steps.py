@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from stylefx import foreign
 from stylefx.audio.loudness import integrated_lufs, peak_dbfs
 from stylefx.audio.quantise import protective_gain
-from stylefx.effects.base import Effect
+from stylefx.effects.base import Effect, render_two
 from stylefx.effects.registry import make_effect
 from stylefx.errors import UserError
 
@@ -27,6 +28,10 @@ class Filtered(Exception):
 @functools.lru_cache(maxsize=256)
 def _effect(name: str, config: str) -> Effect:
     return make_effect(name, **json.loads(config))
+
+
+def _effect_of(step: dict[str, Any]) -> Effect:
+    return _effect(step["effect"], json.dumps(step.get("config") or {}, sort_keys=True))
 
 
 def apply_steps(audio: np.ndarray, steps: Sequence[dict[str, Any]], sample_rate: int) -> tuple[np.ndarray, list[dict[str, Any]]]:
@@ -46,15 +51,60 @@ def apply_together(
     """
     done, out = [], list(signals)
     for step in steps:
-        if _kind(step) == "normalise":
-            written = _levelled(out, step, sample_rate, silence)
-            change = _scale if "gain_db" in written else None
-        else:
-            written, change = step, _STEPS[step["step"]]
-        if change is not None:
-            out = [change(audio, written, sample_rate, _is_ours(audio, given)) for audio, given in zip(out, signals, strict=True)]
+        out, written = _apply_step(out, signals, step, sample_rate, silence)
         done.append(written)
     return out, done
+
+
+def _apply_step(
+    audio: list[np.ndarray], given: Sequence[np.ndarray], step: dict[str, Any], sample_rate: int, silence: str
+) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """One step of stretches of one recording, and the step as it is written down; ``given``: what no step may write into."""
+    if _kind(step) == "normalise":
+        step = _levelled(audio, step, sample_rate, silence)
+        if "gain_db" not in step:
+            return audio, step
+        change = _scale
+    else:
+        change = _STEPS[step["step"]]
+    return [change(a, step, sample_rate, _is_ours(a, g)) for a, g in zip(audio, given, strict=True)], step
+
+
+def apply_two(
+    signals: tuple[np.ndarray, np.ndarray], branches: tuple[Sequence[dict[str, Any]], Sequence[dict[str, Any]]], sample_rate: int
+) -> list[tuple[np.ndarray, list[dict[str, Any]]]]:
+    """``apply_steps`` of two signals with steps of their own. Effects at the same place of both go side by side: the same bits,
+    and what is raised is what the first of them raises where one comes after the other."""
+    try:
+        return _side_by_side(signals, branches, sample_rate)
+    except (Filtered, ArithmeticError, UserError):
+        return [apply_steps(audio, steps, sample_rate) for audio, steps in zip(signals, branches, strict=True)]
+
+
+def _side_by_side(
+    signals: tuple[np.ndarray, np.ndarray], branches: tuple[Sequence[dict[str, Any]], Sequence[dict[str, Any]]], sample_rate: int
+) -> list[tuple[np.ndarray, list[dict[str, Any]]]]:
+    out = list(signals)
+    done: tuple[list[dict[str, Any]], list[dict[str, Any]]] = [], []
+    for steps in itertools.zip_longest(*branches):
+        if all(step is not None and _is_whole_effect(step) for step in steps):
+            one, other = steps
+            effects, settings = (_effect_of(one), _effect_of(other)), (one["settings"], other["settings"])
+            wet = render_two(effects, (out[0], out[1]), settings, sample_rate)
+            out = [_checked(audio, step) for audio, step in zip(wet, steps, strict=True)]
+            done[0].append(one)
+            done[1].append(other)
+            continue
+        for k, step in enumerate(steps):
+            if step is not None:
+                [out[k]], written = _apply_step([out[k]], [signals[k]], step, sample_rate, "filtered")
+                done[k].append(written)
+    return list(zip(out, done, strict=True))
+
+
+def _is_whole_effect(step: dict[str, Any]) -> bool:
+    """Whether it is one of ours, and all of the signal goes through it."""
+    return _kind(step) == "effect" and not step.get("bypass") and "engine" not in step and step.get("mix", 1.0) == 1.0
 
 
 def _is_ours(audio: np.ndarray, given: np.ndarray) -> bool:
@@ -80,8 +130,7 @@ def _apply_effect(audio: np.ndarray, step: dict[str, Any], sample_rate: int, our
         return audio
     if "engine" in step:
         return _checked(foreign.render(step["engine"], audio, [step], sample_rate, step.get("headroom", True)), step)
-    effect = _effect(step["effect"], json.dumps(step.get("config") or {}, sort_keys=True))
-    wet = effect.render(audio, step["settings"], sample_rate)
+    wet = _effect_of(step).render(audio, step["settings"], sample_rate)
     mix = step.get("mix", 1.0)
     if mix != 1.0:
         wet = np.float32(1.0 - mix) * audio + np.float32(mix) * wet

@@ -52,18 +52,18 @@ def cascade(audio, out, steps, state, position):
         start, begin = 0, position
         while start < n:
             size = min(CHUNK - begin % CHUNK, n - start)
-            _enter(buffer, audio[c, start : start + size], audio[c + signals - 1, start : start + size], signals)
-            later = buffer[signals * _run(buffer, size, sections, fixed, held, signals) :]
-            _leave(later, out[c, start : start + size], out[c + signals - 1, start : start + size], signals)
+            enter(buffer, audio[c, start : start + size], audio[c + signals - 1, start : start + size], signals)
+            later = buffer[signals * run(buffer, size, sections, fixed, held, signals) :]
+            leave(later, out[c, start : start + size], out[c + signals - 1, start : start + size], signals)
             start += size
             begin += size
             if begin % CHUNK == 0:
-                _flush(held)
+                flush(held)
         _take(held, state, c, signals)
 
 
 @kernel
-def _enter(buffer, one, other, signals):
+def enter(buffer, one, other, signals):
     """One signal or two, interleaved. Arrays that begin where the samples do: LLVM sees no index below 0, and makes vectors."""
     if signals == 1:
         for i in range(len(one)):
@@ -74,7 +74,7 @@ def _enter(buffer, one, other, signals):
 
 
 @kernel
-def _leave(buffer, one, other, signals):
+def leave(buffer, one, other, signals):
     if signals == 1:
         for i in range(len(one)):
             one[i] = buffer[i]
@@ -108,7 +108,7 @@ def _take(held, state, first, signals):
 
 
 @kernel
-def _run(buffer, size, sections, fixed, held, signals):
+def run(buffer, size, sections, fixed, held, signals):
     """All sections over ``size`` samples of one signal or two interleaved ones; returns by how many samples they lie later."""
     most, lag = LANES // signals, np.int64(0)
     count, stride = np.int64(size), np.int64(8 * signals)
@@ -135,7 +135,7 @@ def _run(buffer, size, sections, fixed, held, signals):
 
 
 @kernel
-def _flush(held):
+def flush(held):
     """States (groups, 2, LANES) that decay into denormals become zero."""
     for group in range(held.shape[0]):
         for lane in range(held.shape[2]):
@@ -163,3 +163,22 @@ class CascadeProcess(Process):
         cascade(as_block(block), out, self._steps, self._state, self._position)
         self._position += block.shape[1]
         return out
+
+    def beside(self, other: Process, block: np.ndarray, other_block: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        if not isinstance(other, CascadeProcess) or (self._dtype, self._position) != (other._dtype, other._position):
+            return None
+        if self._state.shape != other._state.shape or not _go_together(block, other_block, len(self._steps)):
+            return None
+        from stylefx.effects.kernels.pairs import cascade_of_two
+
+        out: np.ndarray = np.empty(block.shape, self._dtype)
+        other_out: np.ndarray = np.empty(block.shape, self._dtype)
+        signals = as_block(block), as_block(other_block), out, other_out
+        cascade_of_two(*signals, self._steps, other._steps, self._state, other._state, self._position)
+        self._position += block.shape[1]
+        other._position += block.shape[1]
+        return out, other_out
+
+
+def _go_together(block: np.ndarray, other: np.ndarray, sections: int) -> bool:
+    return sections > 0 and block.shape == other.shape and block.shape[0] == 1 and block.dtype == other.dtype

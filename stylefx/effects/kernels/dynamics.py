@@ -98,6 +98,24 @@ class DynamicsProcess(Process):
         self._position += block.shape[1]
         return out
 
+    def beside(self, other: Process, block: np.ndarray, other_block: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        if not isinstance(other, DynamicsProcess) or self._held or other._held or self._dtype != other._dtype:
+            return None
+        alike = self._position == other._position and block.dtype == other_block.dtype
+        if not alike or block.shape != other_block.shape or block.shape[0] != 1:
+            return None
+        from stylefx.effects.kernels.pairs import dynamics_of_two
+
+        out: np.ndarray = np.empty(block.shape, self._dtype)
+        other_out: np.ndarray = np.empty(block.shape, self._dtype)
+        signals, states = (as_block(block), as_block(other_block), out, other_out), np.array([self._state_db, other._state_db])
+        curves, smoothers, gains = (self._curve, other._curve), (self._smoother, other._smoother), (self._gain, other._gain)
+        dynamics_of_two(*signals, curves, smoothers, gains, states, self._position)
+        self._state_db, other._state_db = states.tolist()
+        self._position += block.shape[1]
+        other._position += block.shape[1]
+        return out, other_out
+
 
 @kernel
 def dynamics(audio, side, out, curve, smoother, gain, y, position):
@@ -109,9 +127,9 @@ def dynamics(audio, side, out, curve, smoother, gain, y, position):
     while start < n:
         size = min(CHUNK - position % CHUNK, n - start)
         y = reduce_level(side[:, start : start + size], work[:size], curve, smoother, y, position)
-        _gains(work[:size], scale.view(np.int32), gain)
+        gains_of(work[:size], scale.view(np.int32), gain)
         for c in range(audio.shape[0]):
-            _multiply(audio[c, start : start + size], work, scale, out[c, start : start + size])
+            multiply(audio[c, start : start + size], work, scale, out[c, start : start + size])
         start += size
         position += size
     return y
@@ -127,13 +145,13 @@ def reduce_level(side, out, curve, smoother, y, position):
     while start < n:
         size = min(CHUNK - position % CHUNK, n - start)
         part = out[start : start + size]
-        _peaks(side[:, start : start + size], peak)
+        peaks_of(side[:, start : start + size], peak)
         whole = np.int64(size - size % WIDTH)
         places = np.int64(constants.ctypes.data), np.int64(constants[6:].ctypes.data), np.int64(part.ctypes.data)
         y = smoothed_reductions(np.int64(peak.ctypes.data), whole, *places, y)
         if whole < size:
-            _reductions(peak[whole:size].view(np.int32), part[whole:], curve)
-            y = _smooth(part[whole:], smoother, y)
+            reductions_of(peak[whole:size].view(np.int32), part[whole:], curve)
+            y = smooth(part[whole:], smoother, y)
         start += size
         position += size
         if position % CHUNK == 0 and y < TINY_DB:
@@ -146,20 +164,20 @@ def reduce_level(side, out, curve, smoother, y, position):
 def apply_reduction(audio, reduction, out, gain):
     """The second half: audio, out (channels, n), reduction float64 (n,) in dB, overwritten."""
     scale = np.empty(reduction.shape[0], np.float32)
-    _gains(reduction, scale.view(np.int32), gain)
+    gains_of(reduction, scale.view(np.int32), gain)
     for c in range(audio.shape[0]):
-        _multiply(audio[c], reduction, scale, out[c])
+        multiply(audio[c], reduction, scale, out[c])
 
 
 @kernel
-def _multiply(audio, gains, scale, out):
+def multiply(audio, gains, scale, out):
     """One channel. These arrays begin where the samples do: LLVM sees no index below 0, and makes vectors."""
     for i in range(len(audio)):
         out[i] = audio[i] * (gains[i] * scale[i])
 
 
 @kernel
-def _peaks(side, peak):
+def peaks_of(side, peak):
     """max over the channels of |x|, not below the floor."""
     floor = np.float32(10.0 ** (-96.0 / 20.0))
     one = side[0]
@@ -174,7 +192,7 @@ def _peaks(side, peak):
 
 
 @kernel
-def _reductions(peak_bits, work, curve):
+def reductions_of(peak_bits, work, curve):
     """Levels and static curve. log2 of a normal float32 2^e m with m in [2/3, 4/3) from its bits: e + s P(s^2),
     s = (m - 1) / (m + 1)."""
     unit, offset, half_knee, inverse, slope, limit = curve
@@ -197,7 +215,7 @@ def _reductions(peak_bits, work, curve):
 
 
 @kernel
-def _smooth(work, smoother, y):
+def smooth(work, smoother, y):
     """The branching smoother, in place; returns its state."""
     a_rise, b_rise, a_fall, b_fall = smoother
     if a_rise <= a_fall:
@@ -216,7 +234,7 @@ def _smooth(work, smoother, y):
 
 
 @kernel
-def _gains(work, scale_bits, gain):
+def gains_of(work, scale_bits, gain):
     """Reduction in dB -> work * scale, a power of two in [0.7, 1.4] times one that is exact in float32."""
     per_db, makeup = gain
     for i in range(len(work)):

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     def smoothed_reductions(peak: Any, count: Any, curve: Any, smoother: Any, out: Any, y: Any) -> Any:
         """What a kernel sees of the intrinsic below."""
 
+    def smoothed_reductions_of_two(
+        peaks: Any, apart: Any, count: Any, constants: Any, out: Any, out_apart: Any, states: Any
+    ) -> Any:
+        """What a kernel sees of the intrinsic below."""
+
 else:
     from llvmlite import ir
     from numba import types
@@ -90,37 +95,80 @@ else:
         def take(self, builder, group, k):
             return (builder.load(self._at(builder, group, which, k)) for which in range(2))
 
-    def _loop(context, builder, signature, arguments):
-        peak, count, curve, smoother, out, y = arguments
-        peak = builder.inttoptr(peak, _FLOATS.as_pointer())
-        curve, smoother, out = (builder.inttoptr(a, _DOUBLE.as_pointer()) for a in (curve, smoother, out))
-        curve = [_all(builder, builder.load(builder.gep(curve, [_INDEX(k)]))) for k in range(6)]
-        a_rise, b_rise, a_fall, b_fall = (builder.load(builder.gep(smoother, [_INDEX(k)])) for k in range(4))
-        # max(p, q) where it rises faster than it falls, else min(p, q) = -max(-p, -q): the state and b change their signs
-        faster = builder.fcmp_ordered("<=", a_rise, a_fall)
-        sign = builder.select(faster, _DOUBLE(1.0), _DOUBLE(-1.0))
-        ring = _Ring(builder, builder.fmul(sign, b_rise), builder.fmul(sign, b_fall))
-        state = cgutils.alloca_once_value(builder, builder.fmul(sign, y))
+    class _Signal:
+        """What one signal needs: constants, the ring, the smoother's state."""
 
-        def read(group):
-            peaks = builder.load(builder.gep(peak, [group]))
+        def __init__(self, builder, peak, curve, smoother, out, y):
+            self._peak = builder.inttoptr(peak, _FLOATS.as_pointer())
+            curve, smoother, self._out = (builder.inttoptr(a, _DOUBLE.as_pointer()) for a in (curve, smoother, out))
+            self._curve = [_all(builder, builder.load(builder.gep(curve, [_INDEX(k)]))) for k in range(6)]
+            constants = [builder.load(builder.gep(smoother, [_INDEX(k)])) for k in range(4)]
+            self._a_rise, b_rise, self._a_fall, b_fall = constants
+            # max(p, q) where it rises faster than it falls, else min(p, q) = -max(-p, -q): the state and b change their signs
+            faster = builder.fcmp_ordered("<=", self._a_rise, self._a_fall)
+            self._sign = builder.select(faster, _DOUBLE(1.0), _DOUBLE(-1.0))
+            self._ring = _Ring(builder, builder.fmul(self._sign, b_rise), builder.fmul(self._sign, b_fall))
+            self._state = cgutils.alloca_once_value(builder, builder.fmul(self._sign, y))
+
+        def read(self, builder, group):
+            peaks = builder.load(builder.gep(self._peak, [group]))
             peaks.align = 4
-            ring.put(builder, group, _reductions(builder, peaks, *curve))
+            self._ring.put(builder, group, _reductions(builder, peaks, *self._curve))
 
-        read(_INDEX(0))
+        def advance(self, builder, group, first, k):
+            rise, fall = self._ring.take(builder, group, k)
+            y = builder.load(self._state)
+            y = _larger(builder, _fma(builder, self._a_rise, y, rise), _fma(builder, self._a_fall, y, fall))
+            builder.store(builder.fmul(self._sign, y), builder.gep(self._out, [builder.add(first, _INDEX(k))]))
+            builder.store(y, self._state)
+
+        def state(self, builder):
+            return builder.fmul(self._sign, builder.load(self._state))
+
+    def _run(builder, signals, count):
+        """Signals take turns at every sample: while one's smoother waits for itself, another's goes on."""
+        for signal in signals:
+            signal.read(builder, _INDEX(0))
         with cgutils.for_range(builder, builder.udiv(count, _INDEX(WIDTH))) as loop:
-            read(builder.add(loop.index, _INDEX(1)))
-            y, first = builder.load(state), builder.mul(loop.index, _INDEX(WIDTH))
+            for signal in signals:
+                signal.read(builder, builder.add(loop.index, _INDEX(1)))
+            first = builder.mul(loop.index, _INDEX(WIDTH))
             for k in range(WIDTH):
-                rise, fall = ring.take(builder, loop.index, k)
-                y = _larger(builder, _fma(builder, a_rise, y, rise), _fma(builder, a_fall, y, fall))
-                builder.store(builder.fmul(sign, y), builder.gep(out, [builder.add(first, _INDEX(k))]))
-            builder.store(y, state)
-        return builder.fmul(sign, builder.load(state))
+                for signal in signals:
+                    signal.advance(builder, loop.index, first, k)
 
     @intrinsic
     def smoothed_reductions(typing_context, peak, count, curve, smoother, out, y):
         """Peaks -> smoothed reductions in dB. The addresses of float32 (count + WIDTH,), of which the last WIDTH do not matter;
         count, a multiple of WIDTH; the addresses of the curve (6 doubles), of the smoother (4), and of doubles out (count,);
         the smoother's state, a double. Returns that state."""
-        return types.float64(*[types.int64] * 5, types.float64), _loop
+
+        def code(context, builder, signature, arguments):
+            peak, count, curve, smoother, out, y = arguments
+            signal = _Signal(builder, peak, curve, smoother, out, y)
+            _run(builder, [signal], count)
+            return signal.state(builder)
+
+        return types.float64(*[types.int64] * 5, types.float64), code
+
+    @intrinsic
+    def smoothed_reductions_of_two(typing_context, peaks, apart, count, constants, out, out_apart, states):
+        """The same for two signals of their own curves and smoothers: the second's peaks lie ``apart`` bytes behind the first's,
+        its constants (curve, then smoother) behind those, its output ``out_apart`` bytes; ``states``, two doubles, change."""
+
+        def code(context, builder, signature, arguments):
+            peaks, apart, count, constants, out, out_apart, states = arguments
+            states = builder.inttoptr(states, _DOUBLE.as_pointer())
+            signals = []
+            for number in range(2):
+                place = builder.gep(states, [_INDEX(number)])
+                curve = builder.add(constants, _INDEX(80 * number))
+                addresses = peaks, curve, builder.add(curve, _INDEX(48)), out
+                signals.append(_Signal(builder, *addresses, builder.load(place)))
+                peaks, out = builder.add(peaks, apart), builder.add(out, out_apart)
+            _run(builder, signals, count)
+            for number, signal in enumerate(signals):
+                builder.store(signal.state(builder), builder.gep(states, [_INDEX(number)]))
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 7), code

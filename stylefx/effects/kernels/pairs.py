@@ -1,0 +1,79 @@
+"""Two signals of one channel side by side, each with settings of its own: the bits of one after the other in less time.
+
+A recursion waits for itself, and one of two waits no longer than one of one.
+
+numba's cache knows a loop by the content of its own file, so this one states that of cascade, dynamics, pipeline and smoothed:
+``e8d5527141ad``, a SHA-256. It changes with them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stylefx.effects.kernels.cascade import CHUNK as CASCADE_CHUNK
+from stylefx.effects.kernels.cascade import enter, flush, leave, run
+from stylefx.effects.kernels.dynamics import CHUNK, TINY_DB, gains_of, multiply, peaks_of, reductions_of, smooth
+from stylefx.effects.kernels.jit import kernel
+from stylefx.effects.kernels.pipeline import LAG, LANES
+from stylefx.effects.kernels.smoothed import WIDTH, smoothed_reductions_of_two
+
+
+@kernel
+def cascade_of_two(one, other, out_one, out_other, steps_one, steps_other, state_one, state_other, position):
+    """``cascade`` of two signals, (1, n) each, through as many sections each: steps (sections, 5), states (1, sections, 2)."""
+    n, sections, most = one.shape[1], steps_one.shape[0], LANES // 2
+    groups = (sections + most - 1) // most
+    fixed, held = np.zeros((groups, 5, LANES)), np.zeros((groups, 2, LANES))
+    buffer = np.zeros(2 * (CASCADE_CHUNK + LAG * sections))
+    for s in range(sections):
+        group, lane = s // most, 2 * (s % most)
+        fixed[group, :, lane], fixed[group, :, lane + 1] = steps_one[s], steps_other[s]
+        held[group, :, lane], held[group, :, lane + 1] = state_one[0, s], state_other[0, s]
+    start, begin = 0, position
+    while start < n:
+        size = min(CASCADE_CHUNK - begin % CASCADE_CHUNK, n - start)
+        here = slice(start, start + size)
+        enter(buffer, one[0, here], other[0, here], 2)
+        leave(buffer[2 * run(buffer, size, sections, fixed, held, 2) :], out_one[0, here], out_other[0, here], 2)
+        start += size
+        begin += size
+        if begin % CASCADE_CHUNK == 0:
+            flush(held)
+    for s in range(sections):
+        group, lane = s // most, 2 * (s % most)
+        state_one[0, s], state_other[0, s] = held[group, :, lane], held[group, :, lane + 1]
+
+
+@kernel
+def dynamics_of_two(one, other, out_one, out_other, curves, smoothers, gains, states, position):
+    """``dynamics`` of two signals, (1, n) each; curves, smoothers, gains: one tuple each; states (2,), updated."""
+    n = one.shape[1]
+    peaks, work = np.zeros((2, CHUNK + WIDTH), np.float32), np.empty((2, CHUNK))
+    scale = np.empty((2, CHUNK), np.float32)
+    constants = np.array((*curves[0], *smoothers[0], *curves[1], *smoothers[1]))
+    start, begin = 0, position
+    while start < n:
+        size = min(CHUNK - begin % CHUNK, n - start)
+        here = slice(start, start + size)
+        peaks_of(one[:, here], peaks[0])
+        peaks_of(other[:, here], peaks[1])
+        whole = np.int64(size - size % WIDTH)
+        smoothed_reductions_of_two(
+            np.int64(peaks.ctypes.data), np.int64(peaks.strides[0]), whole, np.int64(constants.ctypes.data),
+            np.int64(work.ctypes.data), np.int64(work.strides[0]), np.int64(states.ctypes.data),
+        )  # fmt: skip
+        if whole < size:
+            for k in range(2):
+                reductions_of(peaks[k, whole:size].view(np.int32), work[k, whole:size], curves[k])
+                states[k] = smooth(work[k, whole:size], smoothers[k], states[k])
+        for k in range(2):
+            gains_of(work[k, :size], scale[k].view(np.int32), gains[k])
+        multiply(one[0, here], work[0], scale[0], out_one[0, here])
+        multiply(other[0, here], work[1], scale[1], out_other[0, here])
+        start += size
+        begin += size
+        if begin % CHUNK == 0:
+            for k in range(2):
+                if states[k] < TINY_DB:
+                    states[k] = 0.0
+    constants[0] = 0.0  # they must last until here
