@@ -21,9 +21,9 @@ import numpy as np
 import scipy.fft
 
 from stylefx.audio.engines.length import fit_frames
-from stylefx.audio.engines.vocoder_kernels import attack_bins, gather, overlap_add, propagate
+from stylefx.audio.engines.vocoder_kernels import attack_bins, overlap_add, propagate
 from stylefx.audio.engines.vocoder_onsets import find_onsets
-from stylefx.audio.fft import irfft_rows, rfft_rows
+from stylefx.audio.fft import irfft_rows, windowed_rfft
 from stylefx.audio.resampling import resample
 
 WINDOW_S = 0.096
@@ -64,10 +64,10 @@ def scale_time(audio: np.ndarray, sample_rate: float, factor: float, out_frames:
     places = attacks.places
 
     out = np.zeros((audio.shape[0], out_frames), np.float32)
-    last = _pairs(_spectra(audio, places[:1], window))[0].copy()
+    last = _pairs(windowed_rfft(audio, places[:1], window))[0].copy()
     for start in range(0, len(centres), _CHUNK_FRAMES):
         chunk = slice(start, min(len(centres), start + _CHUNK_FRAMES))
-        spectra = _spectra(audio, np.concatenate([places[chunk], places[chunk] - hop]), window)
+        spectra = windowed_rfft(audio, np.concatenate([places[chunk], places[chunk] - hop]), window)
         now, earlier = spectra[: chunk.stop - start], spectra[chunk.stop - start :]
         if start == 0:
             earlier[0] = now[0]  # the first frame keeps its phases
@@ -94,7 +94,7 @@ class _Attacks:
         self._unscaled = np.zeros(len(centres), np.int64)
         if len(onsets) == 0:
             return
-        after, before = _spectra(audio, onsets + round(0.3 * size), window), _spectra(audio, onsets - size // 2, window)
+        after, before = windowed_rfft(audio, onsets + round(0.3 * size), window), windowed_rfft(audio, onsets - size // 2, window)
         attack_bins(before, after, RISE, self.flags)
         targets = onsets * factor
         nearest = np.searchsorted(0.5 * (targets[1:] + targets[:-1]), centres)
@@ -110,14 +110,7 @@ class _Attacks:
     def spectra(self, chunk: slice) -> np.ndarray:
         """The unscaled spectra of the chunk's frames that see an attack, in order, complex64 (n, channels, bins)."""
         seen = self.which[chunk] >= 0
-        return _spectra(self._audio, self._unscaled[chunk][seen], self._window)
-
-
-def _spectra(audio: np.ndarray, centres: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """Windowed spectra around the centres, complex64 (centres, channels, bins)."""
-    segments = np.empty((len(centres), audio.shape[0], len(window)), np.float32)
-    gather(audio, centres, window, segments)
-    return rfft_rows(segments)
+        return windowed_rfft(self._audio, self._unscaled[chunk][seen], self._window)
 
 
 def _pairs(spectra: np.ndarray) -> np.ndarray:

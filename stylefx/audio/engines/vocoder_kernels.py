@@ -12,23 +12,6 @@ _SPAN = 8  # bins: more than most have around a peak
 
 
 @kernel
-def gather(audio, centres, window, out):
-    """Windowed segments around centres (samples, may lie outside), audio (channels, n) -> out (frames, channels, window)."""
-    size, length = len(window), audio.shape[1]
-    for i in range(len(centres)):
-        start = centres[i] - size // 2
-        first = min(size, max(0, -start))
-        last = max(first, min(size, length - start))
-        for c in range(audio.shape[0]):
-            row = out[i, c]
-            row[:first] = 0.0
-            row[last:] = 0.0
-            part, taper, source = row[first:last], window[first:last], audio[c, start + first : start + last]
-            for j in range(last - first):
-                part[j] = source[j] * taper[j]
-
-
-@kernel
 def overlap_add(frames, window, hop, start, out):
     """Add windowed frames (frames, channels, window) to out (channels, n), the first at ``start``, which may be negative."""
     size, length = len(window), out.shape[1]

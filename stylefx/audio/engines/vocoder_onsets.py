@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.fft
 
-from stylefx.audio.engines.vocoder_kernels import gather
-from stylefx.audio.fft import rfft_rows
+from stylefx.audio.fft import windowed_rfft
 from stylefx.effects.kernels.jit import kernel
 
 WINDOW_S = 256 / 24000
@@ -52,11 +51,9 @@ def _band_powers(audio: np.ndarray, window: int, hop: int) -> np.ndarray:
     taper = np.hanning(window).astype(np.float32)
     frames = audio.shape[1] // hop + 1
     powers = np.zeros((frames, len(edges) - 1))
-    segments = np.empty((min(frames, _BLOCK_FRAMES), audio.shape[0], window), np.float32)
     for start in range(0, frames, _BLOCK_FRAMES):
         centres = np.arange(start, min(frames, start + _BLOCK_FRAMES)) * hop
-        gather(audio, centres, taper, segments)
-        spectra = rfft_rows(segments[: len(centres)])
+        spectra = windowed_rfft(audio, centres, taper)
         _add_powers(spectra.view(np.float32), edges, powers[start : start + len(centres)])
     return powers
 

@@ -1,5 +1,5 @@
 """Fourier transforms of many short real signals at once, in single precision."""
 
-from stylefx.audio.fft.rows import irfft_rows, rfft_rows
+from stylefx.audio.fft.rows import irfft_rows, rfft_rows, windowed_rfft
 
-__all__ = ["irfft_rows", "rfft_rows"]
+__all__ = ["irfft_rows", "rfft_rows", "windowed_rfft"]

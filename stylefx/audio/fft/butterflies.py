@@ -14,7 +14,6 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 LANES = 16
-TILE = 8  # rows and columns that are turned at once
 
 if TYPE_CHECKING:
 
@@ -27,10 +26,7 @@ if TYPE_CHECKING:
     def part_ways(near: Any, far: Any, near_out: Any, far_out: Any, turn: Any, scale: Any) -> Any:
         """What a kernel sees of the intrinsic below."""
 
-    def turn_tile(source: Any, row: Any, target: Any, column: Any) -> Any:
-        """What a kernel sees of the intrinsic below."""
-
-    part_ways_back, turn_tile_exchanged = part_ways, turn_tile
+    part_ways_back = part_ways
 
 else:
     from llvmlite import ir
@@ -38,8 +34,8 @@ else:
     from numba.core import cgutils
     from numba.extending import intrinsic
 
-    _FLOAT, _BYTE = ir.FloatType(), ir.IntType(8)
-    _VECTOR, _TILE_ROW = ir.VectorType(_FLOAT, LANES), ir.VectorType(_FLOAT, TILE)
+    _FLOAT = ir.FloatType()
+    _VECTOR = ir.VectorType(_FLOAT, LANES)
     _SIZE = LANES * 4
 
     class _Complex(NamedTuple):
@@ -204,41 +200,3 @@ else:
     def part_ways_back(typing_context, near, far, near_out, far_out, turn, scale):
         """To the transform of pairs, exchanged."""
         return _part_ways(exchanged=True)
-
-    def _turn_tile(exchanged):
-        """TILE x TILE float32 from rows ``row`` bytes apart to columns ``column`` bytes apart. ``exchanged``: every two rows
-        change places."""
-
-        def code(context, builder, signature, arguments):
-            c = _Code(builder)
-            source, row, target, column = arguments
-            order = [k ^ 1 if exchanged else k for k in range(TILE)]
-            lines = [c.load_part(c.at(source, k, row), 0, _TILE_ROW) for k in order]
-            width = TILE // 2
-            while width:
-                for i in range(TILE):
-                    if not i & width:
-                        lines[i], lines[i + width] = _swap(builder, lines[i], lines[i + width], width)
-                width //= 2
-            for k, line in enumerate(lines):
-                builder.store(line, c.place(c.at(target, k, column), ir.Constant(column.type, 0), _TILE_ROW)).align = 4
-            return context.get_dummy_value()
-
-        return types.void(*[types.int64] * 4), code
-
-    @intrinsic
-    def turn_tile(typing_context, source, row, target, column):
-        """Rows to columns."""
-        return _turn_tile(exchanged=False)
-
-    @intrinsic
-    def turn_tile_exchanged(typing_context, source, row, target, column):
-        """Rows to columns, every two rows in the other order."""
-        return _turn_tile(exchanged=True)
-
-    def _swap(builder, upper, lower, width):
-        """The right half of every 2 x width lanes of ``upper`` changes places with the left half of ``lower``'s."""
-        kind = ir.VectorType(ir.IntType(32), TILE)
-        first = [TILE + j - width if j & width else j for j in range(TILE)]
-        second = [TILE + j if j & width else j + width for j in range(TILE)]
-        return tuple(builder.shuffle_vector(upper, lower, ir.Constant(kind, mask)) for mask in (first, second))

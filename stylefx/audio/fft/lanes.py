@@ -4,8 +4,8 @@ Rows in lanes are numbers of LANES real and LANES imaginary parts each, in one o
 (2, LANES x (n + 2)); a number of a row of samples is two of them. The halves take turns, and every function says where its
 result lies.
 
-numba's cache knows a loop by the content of its own file, so this one states that of butterflies: ``e10c60f75414``, a SHA-256. It
-changes with it, and who calls what is here states this file's.
+numba's cache knows a loop by the content of its own file, so this one states that of butterflies and tiles: ``2a2a959a062c``, a
+SHA-256. It changes with them, and who calls what is here states this file's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import numpy as np
 
 from stylefx.audio.fft.butterflies import (
     LANES,
-    TILE,
     butterflies_2,
     butterflies_3,
     butterflies_4,
@@ -25,9 +24,8 @@ from stylefx.audio.fft.butterflies import (
     last_5,
     part_ways,
     part_ways_back,
-    turn_tile,
-    turn_tile_exchanged,
 )
+from stylefx.audio.fft.tiles import TILE, turn_tile, turn_tile_exchanged, turn_windowed
 from stylefx.effects.kernels.jit import kernel
 
 _NUMBER = 2 * LANES * 4  # bytes of one number of all rows
@@ -111,6 +109,37 @@ def _last(radix, source, step, target, spread, count):
         last_3(source, step, target, spread, source, count)
     else:
         last_5(source, step, target, spread, source, count)
+
+
+@kernel
+def windowed_to_lanes(audio, centres, window, first, lanes, out, edges, places):
+    """Rows first .. first + lanes - 1 of windowed segments around centres (samples, may lie outside), a row for each channel of
+    audio (channels, n); the window's length a multiple of TILE. edges: room for segments that reach outside, (LANES, window);
+    places: for addresses, int64 (LANES,)."""
+    size, (channels, length) = len(window), audio.shape
+    for lane in range(LANES):
+        row = first + min(lane, lanes - 1)
+        start, channel = centres[row // channels] - size // 2, row % channels
+        if start >= 0 and start + size <= length:
+            places[lane] = np.int64(audio.ctypes.data) + 4 * (channel * length + start)
+        else:
+            cut(audio[channel], start, edges[lane])
+            places[lane] = np.int64(edges[lane].ctypes.data)
+    for tile in range(0, lanes, TILE):
+        for column in range(0, size, TILE):
+            target = np.int64(out.ctypes.data) + 4 * (LANES * column + tile)
+            taper = np.int64(window.ctypes.data) + 4 * column
+            turn_windowed(np.int64(places[tile:].ctypes.data), np.int64(4 * column), taper, target, np.int64(4 * LANES))
+
+
+@kernel
+def cut(signal, start, out):
+    """signal[start : start + len(out)], silence outside of it."""
+    first = min(len(out), max(0, -start))
+    last = max(first, min(len(out), len(signal) - start))
+    out[:first] = np.float32(0.0)
+    out[last:] = np.float32(0.0)
+    out[first:last] = signal[start + first : start + last]
 
 
 @kernel

@@ -5,7 +5,7 @@ it goes; C. Van Loan, "Computational Frameworks for the Fast Fourier Transform",
 are taken from it. float32 throughout, turns rounded from double. Sizes that are odd or have other factors than 2, 3 and 5 go to
 scipy. The same rows give the same bits on every processor, and beside whatever other rows.
 
-numba's cache knows a loop by the content of its own file, so this one states that of lanes: ``1b5d84f54bc3``, a SHA-256. It
+numba's cache knows a loop by the content of its own file, so this one states that of lanes: ``78de235a3f07``, a SHA-256. It
 changes with it.
 """
 
@@ -19,7 +19,16 @@ import numpy as np
 import scipy.fft
 
 from stylefx.audio.fft.butterflies import LANES
-from stylefx.audio.fft.lanes import bins_of_samples, exchanged_from_lanes, from_lanes, samples_of_bins, to_lanes
+from stylefx.audio.fft.lanes import (
+    bins_of_samples,
+    cut,
+    exchanged_from_lanes,
+    from_lanes,
+    samples_of_bins,
+    to_lanes,
+    windowed_to_lanes,
+)
+from stylefx.audio.fft.tiles import TILE
 from stylefx.effects.kernels.jit import kernel
 
 _RADICES = (4, 2, 3, 5)
@@ -43,6 +52,25 @@ def rfft_rows(rows: np.ndarray) -> np.ndarray:
     out = np.empty((*rows.shape[:-1], size + 2), np.float32)
     flat = np.ascontiguousarray(rows).reshape(-1, size)
     _forward(flat, out.reshape(-1, size + 2), *plan[:3], room_for(size))
+    return out.view(np.complex64)
+
+
+def windowed_rfft(audio: np.ndarray, centres: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Spectra of windowed segments around ``centres`` (samples, int64, may lie outside, where there is silence).
+
+    float32 (channels, n) -> complex64 (centres, channels, len(window) // 2 + 1).
+    """
+    size, channels = len(window), len(audio)
+    plan = plan_of(size)
+    if plan is None or size % TILE:
+        segments = np.empty((len(centres), channels, size), np.float32)
+        _segments(audio, centres, segments)
+        segments *= window
+        return rfft_rows(segments)
+    out = np.empty((len(centres), channels, size + 2), np.float32)
+    room = np.empty((LANES, size), np.float32), np.empty(LANES, np.int64)
+    audio = np.ascontiguousarray(audio)
+    _forward_windowed(audio, centres, window, out.reshape(-1, size + 2), *plan[:3], room_for(size), *room)
     return out.view(np.complex64)
 
 
@@ -101,6 +129,24 @@ def _forward(rows, out, radices, turns, there, work):
         to_lanes(rows, first, lanes, n, work[0])
         found = bins_of_samples(work, n // 2, radices, turns, there)
         from_lanes(work[found], first, lanes, n + 2, out)
+
+
+@kernel
+def _forward_windowed(audio, centres, window, out, radices, turns, there, work, edges, places):
+    """Rows of out, a row for each channel of each segment."""
+    count, n = out.shape[0], len(window)
+    for first in range(0, count, LANES):
+        lanes = min(LANES, count - first)
+        windowed_to_lanes(audio, centres, window, first, lanes, work[0], edges, places)
+        found = bins_of_samples(work, n // 2, radices, turns, there)
+        from_lanes(work[found], first, lanes, n + 2, out)
+
+
+@kernel
+def _segments(audio, centres, out):
+    for i in range(out.shape[0]):
+        for c in range(out.shape[1]):
+            cut(audio[c], centres[i] - out.shape[2] // 2, out[i, c])
 
 
 @kernel

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stylefx.audio import fft
-from stylefx.audio.fft import irfft_rows, rfft_rows
+from stylefx.audio.fft import irfft_rows, rfft_rows, windowed_rfft
 
 SMOOTH = [n for n in range(2, 700) if n % 2 == 0 and n // 2 % 7]
 SIZES = sorted({*SMOOTH[::3], 4, 6, 10, 256, 480, 1536, 2304, 4320, 4608, 9216, 16384})
@@ -64,6 +64,18 @@ def test_a_row_gives_the_same_bits_beside_whatever_others(count):
         np.testing.assert_array_equal(irfft_rows(together[i], 360), back[i])
 
 
+@pytest.mark.parametrize("size", [8, 10, 48, 135, 256, 2304])
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 33])
+def test_segments_around_places_are_windowed_and_silent_outside(size, channels, count):
+    audio, window = noise(channels, 3000), np.hanning(size).astype(np.float32)
+    centres = np.random.default_rng(count).integers(-size, 3000 + size, count)
+    padded = np.pad(audio, ((0, 0), (2 * size, 2 * size)))
+    segments = [padded[:, c + 2 * size - size // 2 :][:, :size] * window for c in centres]
+    wanted = rfft_rows(np.array(segments, np.float32).reshape(count, channels, size))
+    np.testing.assert_array_equal(windowed_rfft(audio, centres, window), wanted)
+
+
 def test_shapes_are_kept_and_no_argument_is_changed():
     audio = noise(3, 2, 480)
     before = audio.copy()
@@ -93,10 +105,11 @@ def test_imaginary_parts_of_the_ends_do_not_count():
     np.testing.assert_array_equal(irfft_rows(bent, 64), irfft_rows(spectra, 64))
 
 
-@pytest.mark.parametrize(("file", "used"), [("lanes", "butterflies"), ("rows", "lanes")])
+@pytest.mark.parametrize(("file", "used"), [("lanes", "butterflies tiles"), ("rows", "lanes")])
 def test_a_change_of_what_is_compiled_in_changes_the_file_that_the_cache_knows(file, used):
     folder = Path(fft.__file__).parent
-    digest = hashlib.sha256((folder / f"{used}.py").read_bytes().replace(b"\r\n", b"\n")).hexdigest()[:12]
+    content = b"".join((folder / f"{name}.py").read_bytes().replace(b"\r\n", b"\n") for name in used.split())
+    digest = hashlib.sha256(content).hexdigest()[:12]
     assert f"``{digest}``" in (folder / f"{file}.py").read_text(), f"{file}.py has to state ``{digest}``"
 
 
