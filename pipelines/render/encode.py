@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stylefx.audio.quantise import check_subtype, quantise
-from stylefx.audio.writing import encode_samples
+from stylefx.audio.writing import encode_within
 from stylefx.corpus.schema import AUDIO_FORMATS
 
 if TYPE_CHECKING:
@@ -18,4 +17,4 @@ def extension(audio_format: str) -> str:
 
 def encode(audio: np.ndarray, sample_rate: int, audio_format: str) -> bytes:
     """float32 (channels, samples) within full scale -> file bytes; audio_format is a key of AUDIO_FORMATS."""
-    return encode_samples(quantise(audio, check_subtype(audio_format)), sample_rate, audio_format)
+    return encode_within(audio, sample_rate, audio_format)

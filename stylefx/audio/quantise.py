@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from stylefx.effects.base import refuse_interleaved
+from stylefx.effects.kernels.jit import kernel
 from stylefx.errors import UserError
 
 SUBTYPE_BITS = {"pcm16": 16, "flac16": 16, "pcm24": 24, "flac24": 24, "float32": 0}
@@ -76,15 +77,27 @@ def exceeds(name: str, peak: float, bits: int) -> UserError:
 
 def quantise(audio: np.ndarray, bits: int) -> np.ndarray:
     """float32 (channels, samples) within the limits -> (samples, channels): int16, int32 (24 bits, high bytes) or float32."""
-    frames = audio.T
     if bits == 0:
-        return np.ascontiguousarray(frames)
-    full = 1 << (bits - 1)
-    scaled = np.multiply(frames, np.float32(full), order="C")  # exact, and so are all integers of 24 bits as floats
-    np.rint(scaled, out=scaled)
-    np.clip(scaled, -full, full - 1, out=scaled)
+        return np.ascontiguousarray(audio.T)
+    whole = integers(audio, bits).T
     if bits == 16:
-        return scaled.astype(np.int16)
-    samples: np.ndarray = scaled.astype(np.int32)
-    samples <<= 8
+        return np.ascontiguousarray(whole, np.int16)
+    samples: np.ndarray = np.left_shift(whole, 8, order="C")
     return samples
+
+
+def integers(audio: np.ndarray, bits: int) -> np.ndarray:
+    """float32 (channels, samples) within the limits -> int32 of the same shape: steps of 16 or 24 bits."""
+    out = np.empty(audio.shape, np.int32)
+    _round(np.require(audio, np.float32, ("C", "W")), np.float32(1 << (bits - 1)), out)
+    return out
+
+
+@kernel
+def _round(audio, full, out):
+    """To nearest, halves to even. Single precision holds the products and the limits of up to 24 bits exactly."""
+    one = np.float32(1.0)
+    for c in range(audio.shape[0]):
+        source, target = audio[c], out[c]
+        for i in range(len(source)):
+            target[i] = np.int32(min(max(np.rint(source[i] * full), -full), full - one))

@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 
 from stylefx.audio.flac import decode_flac, encode_flac
-from stylefx.audio.quantise import as_samples, check_subtype, exceeds, fit, protective_gain, quantise
+from stylefx.audio.quantise import as_samples, check_subtype, exceeds, fit, integers, protective_gain, quantise
 from stylefx.audio.reading import read_audio
 from stylefx.audio.wav import decode_wav, wav_header, wav_samples
 from stylefx.errors import UserError
@@ -54,21 +54,21 @@ def encode_audio(audio: np.ndarray, sample_rate: int, subtype: str, over: str = 
     audio, _ = fit(as_samples(audio), bits, over, "audio to encode")
     if subtype.startswith("flac"):
         _check_flac(sample_rate, audio.shape[0], "audio to encode")
-    return encode_samples(quantise(audio, bits), sample_rate, subtype)
+    return encode_within(audio, sample_rate, subtype)
 
 
-def encode_samples(samples: np.ndarray, sample_rate: int, subtype: str) -> bytes:
-    """Samples as ``quantise`` gives them, (samples, channels), to the bytes of a file. FLAC of one or two channels is our own."""
-    frames, channels = samples.shape
-    if not subtype.startswith("flac"):  # headers of our own: libsndfile stamps float files with the time
-        data = wav_samples(samples, subtype)
-        return wav_header(subtype, channels, sample_rate, frames) + data + b"\0" * (len(data) % 2)
-    bits = check_subtype(subtype)
-    if frames and channels <= 2:
-        return encode_flac(samples.T if bits == 16 else samples.T >> 8, sample_rate, bits)
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, sample_rate, format="FLAC", subtype=_LIBSNDFILE_SUBTYPES[bits])
-    return buffer.getvalue()
+def encode_within(audio: np.ndarray, sample_rate: int, subtype: str) -> bytes:
+    """``encode_audio`` of audio that is known to be finite and within the limits. FLAC of one or two channels is our own."""
+    (channels, frames), bits = audio.shape, check_subtype(subtype)
+    if subtype.startswith("flac"):
+        if frames and channels <= 2:
+            return encode_flac(integers(audio, bits), sample_rate, bits)
+        buffer = io.BytesIO()
+        container = {"format": "FLAC", "subtype": _LIBSNDFILE_SUBTYPES[bits]}
+        soundfile.write(buffer, quantise(audio, bits), sample_rate, **container)
+        return buffer.getvalue()
+    data = wav_samples(quantise(audio, bits), subtype)  # headers of our own: libsndfile stamps float files with the time
+    return wav_header(subtype, channels, sample_rate, frames) + data + b"\0" * (len(data) % 2)
 
 
 def decode_audio(data: bytes) -> tuple[np.ndarray, int]:
