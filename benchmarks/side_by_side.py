@@ -12,8 +12,10 @@ import numpy as np
 
 from benchmarks.cpu_time import least_ms
 from stylefx.audio.loudness import integrated_lufs, integrated_lufs_together
+from stylefx.effects.base import render_two
 from stylefx.effects.kernels.biquad import design
 from stylefx.effects.kernels.cascade import CascadeProcess
+from stylefx.effects.registry import make_effect
 
 RATE, FRAMES = 24000.0, 262_144
 CUTOFFS_HZ = (100.0, 300.0, 800.0, 2000.0, 5000.0, 9000.0)
@@ -32,6 +34,13 @@ def main() -> None:
             lambda: [integrated_lufs(m, RATE) for m in mono],
         ),
     }
+    for name in ("parametric_eq", "compressor"):
+        effect = make_effect(name)
+        both = [{p.name: p.from_control(control) for p in effect.parameters} for control in (0.3, 0.6)]
+        rows[f"two of {name}, mono, settings of their own"] = (
+            lambda e=effect, s=both: render_two((e, e), (mono[0], mono[1]), (s[0], s[1]), RATE),
+            lambda e=effect, s=both: [e.render(one, given, RATE) for one, given in zip(mono, s, strict=True)],
+        )
     click.echo("| what | side by side, ms | one after the other | ratio |\n|---|---:|---:|---:|")
     for name, (together, apart) in rows.items():
         a, b = least_ms(together), least_ms(apart)
