@@ -128,7 +128,7 @@ class _Decoder:
 
 
 class _Floor:
-    def __init__(self, manifest: Any, samples: Any):
+    def __init__(self, manifest: Any, at_least_one: bool):
         pass
 
     def add(self, rendered: Any) -> None:
