@@ -12,10 +12,10 @@ import numpy as np
 
 from benchmarks.cpu_time import least_ms
 from stylefx.audio.loudness import integrated_lufs, integrated_lufs_together
-from stylefx.effects.base import render_two
 from stylefx.effects.kernels.biquad import design
 from stylefx.effects.kernels.cascade import CascadeProcess
 from stylefx.effects.registry import make_effect
+from stylefx.effects.side_by_side import render_two
 
 RATE, FRAMES = 24000.0, 262_144
 CUTOFFS_HZ = (100.0, 300.0, 800.0, 2000.0, 5000.0, 9000.0)

@@ -35,11 +35,6 @@ class Process(ABC):
     def __call__(self, block: np.ndarray) -> np.ndarray:
         """Next block, float32 (channels, n) -> float32 of the same shape; the input is not modified."""
 
-    def beside(self, other: Process, block: np.ndarray, other_block: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """The next blocks of two streams at once: the same bits as one after the other, in less time. None where these two cannot
-        go together, and then nothing was done."""
-        return None
-
 
 class Effect(ABC):
     """An audio effect with named parameters in physical units.
@@ -96,24 +91,6 @@ class Effect(ABC):
             return process(audio)
         padded = np.pad(audio, ((0, 0), (0, process.latency)))
         return np.ascontiguousarray(process(padded)[:, process.latency :])
-
-
-def render_two(
-    effects: tuple[Effect, Effect],
-    audio: tuple[np.ndarray, np.ndarray],
-    settings: tuple[Settings | None, Settings | None],
-    sample_rate: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """``Effect.render`` of two signals, side by side where the effects can: the same bits."""
-    one, other = (check_audio(a) for a in audio)
-    first, second = (
-        effect.start(effect.complete(given), float(sample_rate), a.shape[0])
-        for effect, a, given in zip(effects, (one, other), settings)
-    )
-    found = None if first.latency or second.latency else first.beside(second, one, other)
-    if found is not None:
-        return found
-    return effects[0].render(one, settings[0], sample_rate), effects[1].render(other, settings[1], sample_rate)
 
 
 def check_audio(audio: np.ndarray) -> np.ndarray:

@@ -14,8 +14,9 @@ import numpy as np
 from stylefx import foreign
 from stylefx.audio.loudness import integrated_lufs, peak_dbfs
 from stylefx.audio.quantise import protective_gain
-from stylefx.effects.base import Effect, render_two
+from stylefx.effects.base import Effect
 from stylefx.effects.registry import make_effect
+from stylefx.effects.side_by_side import render_two
 from stylefx.errors import UserError
 
 SILENT_DBFS = -90.0

@@ -151,34 +151,15 @@ class CascadeProcess(Process):
     """
 
     def __init__(self, sos: np.ndarray, channels: int, dtype: type = np.float32):
-        self._steps = step_form(sos)
-        self._state = np.zeros((channels, len(self._steps), 2))
-        self._position = 0
-        self._dtype = dtype
+        self.steps = step_form(sos)
+        self.state = np.zeros((channels, len(self.steps), 2))
+        self.position = 0
+        self.dtype = dtype
 
     def __call__(self, block: np.ndarray) -> np.ndarray:
-        if len(self._steps) == 0:
-            return block.astype(self._dtype)
-        out: np.ndarray = np.empty(block.shape, self._dtype)
-        cascade(as_block(block), out, self._steps, self._state, self._position)
-        self._position += block.shape[1]
+        if len(self.steps) == 0:
+            return block.astype(self.dtype)
+        out: np.ndarray = np.empty(block.shape, self.dtype)
+        cascade(as_block(block), out, self.steps, self.state, self.position)
+        self.position += block.shape[1]
         return out
-
-    def beside(self, other: Process, block: np.ndarray, other_block: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        if not isinstance(other, CascadeProcess) or (self._dtype, self._position) != (other._dtype, other._position):
-            return None
-        if self._state.shape != other._state.shape or not _go_together(block, other_block, len(self._steps)):
-            return None
-        from stylefx.effects.kernels.pairs import cascade_of_two
-
-        out: np.ndarray = np.empty(block.shape, self._dtype)
-        other_out: np.ndarray = np.empty(block.shape, self._dtype)
-        signals = as_block(block), as_block(other_block), out, other_out
-        cascade_of_two(*signals, self._steps, other._steps, self._state, other._state, self._position)
-        self._position += block.shape[1]
-        other._position += block.shape[1]
-        return out, other_out
-
-
-def _go_together(block: np.ndarray, other: np.ndarray, sections: int) -> bool:
-    return sections > 0 and block.shape == other.shape and block.shape[0] == 1 and block.dtype == other.dtype

@@ -84,37 +84,19 @@ class DynamicsProcess(Process):
     """A stream with one gain for all channels. With ``hold`` > 1 the level is the largest of the last ``hold`` samples."""
 
     def __init__(self, reduction: Reduction, gain_db: float, sample_rate: float, dtype: type = np.float32, hold: int = 1):
-        self._curve, self._smoother = reduction.curve(), reduction.smoother(sample_rate)
-        self._gain = gain_line(gain_db)
-        self._held = SlidingPeak(hold) if hold > 1 else None
-        self._state_db, self._position = 0.0, 0
-        self._dtype = dtype
+        self.curve, self.smoother = reduction.curve(), reduction.smoother(sample_rate)
+        self.gain = gain_line(gain_db)
+        self.held = SlidingPeak(hold) if hold > 1 else None
+        self.state_db, self.position = 0.0, 0
+        self.dtype = dtype
 
     def __call__(self, block: np.ndarray) -> np.ndarray:
         block = as_block(block)
-        side = block if self._held is None else self._held(block)
-        out: np.ndarray = np.empty(block.shape, self._dtype)
-        self._state_db = dynamics(block, side, out, self._curve, self._smoother, self._gain, self._state_db, self._position)
-        self._position += block.shape[1]
+        side = block if self.held is None else self.held(block)
+        out: np.ndarray = np.empty(block.shape, self.dtype)
+        self.state_db = dynamics(block, side, out, self.curve, self.smoother, self.gain, self.state_db, self.position)
+        self.position += block.shape[1]
         return out
-
-    def beside(self, other: Process, block: np.ndarray, other_block: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        if not isinstance(other, DynamicsProcess) or self._held or other._held or self._dtype != other._dtype:
-            return None
-        alike = self._position == other._position and block.dtype == other_block.dtype
-        if not alike or block.shape != other_block.shape or block.shape[0] != 1:
-            return None
-        from stylefx.effects.kernels.pairs import dynamics_of_two
-
-        out: np.ndarray = np.empty(block.shape, self._dtype)
-        other_out: np.ndarray = np.empty(block.shape, self._dtype)
-        signals, states = (as_block(block), as_block(other_block), out, other_out), np.array([self._state_db, other._state_db])
-        curves, smoothers, gains = (self._curve, other._curve), (self._smoother, other._smoother), (self._gain, other._gain)
-        dynamics_of_two(*signals, curves, smoothers, gains, states, self._position)
-        self._state_db, other._state_db = states.tolist()
-        self._position += block.shape[1]
-        other._position += block.shape[1]
-        return out, other_out
 
 
 @kernel

@@ -3,19 +3,71 @@
 A recursion waits for itself, and one of two waits no longer than one of one.
 
 numba's cache knows a loop by the content of its own file, so this one states that of cascade, dynamics, pipeline and smoothed:
-``e8d5527141ad``, a SHA-256. It changes with them.
+``0610c3446036``, a SHA-256. It changes with them.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from stylefx.effects.base import Process, as_block
 from stylefx.effects.kernels.cascade import CHUNK as CASCADE_CHUNK
-from stylefx.effects.kernels.cascade import enter, flush, leave, run
-from stylefx.effects.kernels.dynamics import CHUNK, TINY_DB, gains_of, multiply, peaks_of, reductions_of, smooth
+from stylefx.effects.kernels.cascade import CascadeProcess, enter, flush, leave, run
+from stylefx.effects.kernels.dynamics import (
+    CHUNK,
+    TINY_DB,
+    DynamicsProcess,
+    gains_of,
+    multiply,
+    peaks_of,
+    reductions_of,
+    smooth,
+)
 from stylefx.effects.kernels.jit import kernel
 from stylefx.effects.kernels.pipeline import LAG, LANES
 from stylefx.effects.kernels.smoothed import WIDTH, smoothed_reductions_of_two
+
+
+def beside(one: Process, other: Process, block: np.ndarray, other_block: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The next blocks of two streams at once. None where these two cannot go together, and then nothing was done."""
+    if block.shape != other_block.shape or block.dtype != other_block.dtype or block.shape[0] != 1:
+        return None
+    if isinstance(one, CascadeProcess) and isinstance(other, CascadeProcess):
+        return _cascades(one, other, block, other_block)
+    if isinstance(one, DynamicsProcess) and isinstance(other, DynamicsProcess):
+        return _dynamics(one, other, block, other_block)
+    return None
+
+
+def _cascades(
+    one: CascadeProcess, other: CascadeProcess, block: np.ndarray, other_block: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    alike = (one.dtype, one.position, one.state.shape) == (other.dtype, other.position, other.state.shape)
+    if not alike or len(one.steps) == 0:
+        return None
+    out: np.ndarray = np.empty(block.shape, one.dtype)
+    other_out: np.ndarray = np.empty(block.shape, one.dtype)
+    signals = as_block(block), as_block(other_block), out, other_out
+    cascade_of_two(*signals, one.steps, other.steps, one.state, other.state, one.position)
+    one.position += block.shape[1]
+    other.position += block.shape[1]
+    return out, other_out
+
+
+def _dynamics(
+    one: DynamicsProcess, other: DynamicsProcess, block: np.ndarray, other_block: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    if one.held or other.held or (one.dtype, one.position) != (other.dtype, other.position):
+        return None
+    out: np.ndarray = np.empty(block.shape, one.dtype)
+    other_out: np.ndarray = np.empty(block.shape, one.dtype)
+    signals, states = (as_block(block), as_block(other_block), out, other_out), np.array([one.state_db, other.state_db])
+    curves, smoothers, gains = (one.curve, other.curve), (one.smoother, other.smoother), (one.gain, other.gain)
+    dynamics_of_two(*signals, curves, smoothers, gains, states, one.position)
+    one.state_db, other.state_db = states.tolist()
+    one.position += block.shape[1]
+    other.position += block.shape[1]
+    return out, other_out
 
 
 @kernel

@@ -70,9 +70,9 @@ def test_blocks_of_any_length_give_the_bits_of_the_whole(number, channels, dtype
 def test_states_that_decay_become_zero():
     stream = CascadeProcess(sections(7), 1, np.float64)
     stream(np.full((1, 50), 1e-29))
-    assert np.any(stream._state)
+    assert np.any(stream.state)
     stream(np.zeros((1, 200 * CHUNK)))
-    assert not np.any(stream._state)
+    assert not np.any(stream.state)
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -99,6 +99,6 @@ def test_blocks_of_any_length_give_the_bits_of_the_whole(name, dtype):
 def test_a_reduction_that_decays_becomes_zero():
     stream = DynamicsProcess(Reduction(True, -35.0, 0.75, 6.0, 96.0, 1.0, 1.0), 0.0, RATE)
     stream(np.ones((1, 100), np.float32))
-    assert stream._state_db > 0.0
+    assert stream.state_db > 0.0
     stream(np.zeros((1, 4 * CHUNK), np.float32))
-    assert stream._state_db == 0.0
+    assert stream.state_db == 0.0

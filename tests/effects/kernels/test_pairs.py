@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stylefx.effects.base import render_two
 from stylefx.effects.kernels import pairs
 from stylefx.effects.registry import make_effect
+from stylefx.effects.side_by_side import render_two
 from stylefx.errors import UserError
 
 RATE = 24000.0
@@ -50,7 +50,7 @@ def test_streams_go_on_alone_and_together_in_any_order(name):
     made, start = [[], []], 0
     for number, size in enumerate([1, 2, 3, 255, 256, 257, 1023, 1024, 1025, 700, 9000]):
         blocks = [a[:, start : start + size] for a in audio]
-        pair = one.beside(other, *blocks) if number % 3 else (one(blocks[0]), other(blocks[1]))
+        pair = pairs.beside(one, other, *blocks) if number % 3 else (one(blocks[0]), other(blocks[1]))
         for k in range(2):
             made[k].append(pair[k])
         start += size
