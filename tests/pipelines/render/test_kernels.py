@@ -1,0 +1,53 @@
+"""All that a sample needs compiled is loaded before the first one: nothing of it counts against a sample's time limit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pipelines
+from tests.support.builds import manifest_for, write_sources
+
+LOADED = """
+import gc, json, sys
+from pathlib import Path
+from numba.core.dispatcher import Dispatcher
+from pipelines.catalog.scan import scan
+from pipelines.manifest.model import Manifest
+from pipelines.plan.file import plan_overview
+from pipelines.plan.make import make_plan
+from pipelines.plan.samples import read_shard
+from pipelines.render.kernels import load_kernels
+from pipelines.render.sample import render_sample
+
+def compiled():
+    return {(d.py_func.__module__, d.py_func.__name__): len(d.signatures) for d in gc.get_objects() if isinstance(d, Dispatcher)}
+
+folder = Path(sys.argv[1])
+manifest = Manifest.model_validate(json.loads(sys.argv[2]))
+scan(manifest, folder / "catalog.parquet", workers=0)
+make_plan(manifest, folder / "catalog.parquet", folder / "plan.parquet")
+load_kernels(manifest)
+before = compiled()
+shards = plan_overview(folder / "plan.parquet")
+for sample in [s for shard in shards for s in read_shard(folder / "plan.parquet", shard.number)][:6]:
+    render_sample(manifest, sample)
+print(json.dumps(sorted(".".join(name) for name, count in compiled().items() if count > before.get(name, 0))))
+"""
+
+
+@pytest.mark.parametrize("audio_format", ["flac24", "pcm16"])
+def test_rendering_finds_every_kernel_loaded(audio_format, tmp_path):
+    sources = write_sources(tmp_path / "sources", speakers=3, seconds=4.0)
+    segment = {"half_frames": 6144, "sample_rate": 24000}
+    changes = {"segment": segment, "audio_format": audio_format, "augment": {"probability": 1.0}, "preset": "deepafx-st"}
+    manifest = manifest_for(sources, tmp_path / "out", **changes)
+    command = [sys.executable, "-c", LOADED, str(tmp_path), json.dumps(manifest.to_dict())]
+    folder = Path(pipelines.__file__).parents[1]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == []
