@@ -34,6 +34,8 @@ else:
     from numba.core import cgutils
     from numba.extending import intrinsic
 
+    from stylefx.effects.kernels.jit import vector_fma
+
     _FLOAT = ir.FloatType()
     _VECTOR = ir.VectorType(_FLOAT, LANES)
     _SIZE = LANES * 4
@@ -86,11 +88,7 @@ else:
             return _Complex(self.b.fmul(x.re, factor), self.b.fmul(x.im, factor))
 
         def fma(self, a, b, c):
-            """a b + c with one rounding."""
-            name = f"llvm.fma.v{LANES}f32"
-            module = self.b.module
-            function = module.globals.get(name) or ir.Function(module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), name)
-            return self.b.call(function, [a, b, c])
+            return vector_fma(self.b, a, b, c)
 
         def more(self, x, y, value):
             """x + y value, of a real number."""

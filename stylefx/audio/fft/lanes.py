@@ -4,7 +4,7 @@ Rows in lanes are numbers of LANES real and LANES imaginary parts each, in one o
 (2, LANES x (n + 2)); a number of a row of samples is two of them. The halves take turns, and every function says where its
 result lies.
 
-numba's cache knows a loop by the content of its own file, so this one states that of butterflies and tiles: ``2a2a959a062c``, a
+numba's cache knows a loop by the content of its own file, so this one states that of butterflies and tiles: ``50dba2b7a726``, a
 SHA-256. It changes with them, and who calls what is here states this file's.
 """
 

@@ -5,7 +5,7 @@ it goes; C. Van Loan, "Computational Frameworks for the Fast Fourier Transform",
 are taken from it. float32 throughout, turns rounded from double. Sizes that are odd or have other factors than 2, 3 and 5 go to
 scipy. The same rows give the same bits on every processor, and beside whatever other rows.
 
-numba's cache knows a loop by the content of its own file, so this one states that of lanes: ``78de235a3f07``, a SHA-256. It
+numba's cache knows a loop by the content of its own file, so this one states that of lanes: ``1279236e6533``, a SHA-256. It
 changes with it.
 """
 

@@ -42,28 +42,42 @@ def step_form(sos: np.ndarray) -> np.ndarray:
 def cascade(audio, out, steps, state, position):
     """All sections over all channels. audio, out (channels, n), float32 or float64; steps from ``step_form``;
     state float64 (channels, sections, 2), updated; position = samples before this block, for the flushing only."""
-    channels, n = audio.shape
-    sections = steps.shape[0]
-    groups = (2 * sections + LANES - 1) // LANES
-    fixed, held, buffer = np.empty((groups, 5, LANES)), np.empty((groups, 2, LANES)), np.zeros(2 * (CHUNK + LAG * sections))
+    channels = audio.shape[0]
     for c in range(0, channels, 2):
         signals = min(2, channels - c)
-        _fill(fixed, held, steps, state, c, signals)
-        start, begin = 0, position
-        while start < n:
-            size = min(CHUNK - begin % CHUNK, n - start)
-            enter(buffer, audio[c, start : start + size], audio[c + signals - 1, start : start + size], signals)
-            later = buffer[signals * run(buffer, size, sections, fixed, held, signals) :]
-            leave(later, out[c, start : start + size], out[c + signals - 1, start : start + size], signals)
-            start += size
-            begin += size
-            if begin % CHUNK == 0:
-                flush(held)
-        _take(held, state, c, signals)
+        last = c + signals - 1
+        through(audio[c], audio[last], out[c], out[last], steps, steps, state[c], state[last], signals, position)
 
 
 @kernel
-def enter(buffer, one, other, signals):
+def through(one, other, out_one, out_other, steps_one, steps_other, state_one, state_other, signals, position):
+    """One signal, which stands twice then, or two side by side, (n,) each, through as many sections each: steps (sections, 5),
+    states (sections, 2), updated."""
+    n, sections = len(one), steps_one.shape[0]
+    groups = (signals * sections + LANES - 1) // LANES
+    fixed, held = np.zeros((groups, 5, LANES)), np.zeros((groups, 2, LANES))
+    buffer = np.zeros(signals * (CHUNK + LAG * sections))
+    _fill(fixed, held, steps_one, state_one, 0, signals)
+    if signals == 2:
+        _fill(fixed, held, steps_other, state_other, 1, signals)
+    start, begin = 0, position
+    while start < n:
+        size = min(CHUNK - begin % CHUNK, n - start)
+        here = slice(start, start + size)
+        _enter(buffer, one[here], other[here], signals)
+        later = buffer[signals * _run(buffer, size, sections, fixed, held, signals) :]
+        _leave(later, out_one[here], out_other[here], signals)
+        start += size
+        begin += size
+        if begin % CHUNK == 0:
+            _flush(held)
+    _take(held, state_one, 0, signals)
+    if signals == 2:
+        _take(held, state_other, 1, signals)
+
+
+@kernel
+def _enter(buffer, one, other, signals):
     """One signal or two, interleaved. Arrays that begin where the samples do: LLVM sees no index below 0, and makes vectors."""
     if signals == 1:
         for i in range(len(one)):
@@ -74,7 +88,7 @@ def enter(buffer, one, other, signals):
 
 
 @kernel
-def leave(buffer, one, other, signals):
+def _leave(buffer, one, other, signals):
     if signals == 1:
         for i in range(len(one)):
             one[i] = buffer[i]
@@ -84,31 +98,28 @@ def leave(buffer, one, other, signals):
 
 
 @kernel
-def _fill(fixed, held, steps, state, first, signals):
-    """Coefficients, and the states of the channels from ``first`` on, into groups as a pipeline takes them."""
+def _fill(fixed, held, steps, state, signal, signals):
+    """Coefficients and states of one signal of so many into groups as a pipeline takes them."""
     most = LANES // signals
-    fixed[:], held[:] = 0.0, 0.0
     for s in range(steps.shape[0]):
-        for signal in range(signals):
-            lane = s % most * signals + signal
-            for k in range(5):
-                fixed[s // most, k, lane] = steps[s, k]
-            for k in range(2):
-                held[s // most, k, lane] = state[first + signal, s, k]
+        lane = s % most * signals + signal
+        for k in range(5):
+            fixed[s // most, k, lane] = steps[s, k]
+        for k in range(2):
+            held[s // most, k, lane] = state[s, k]
 
 
 @kernel
-def _take(held, state, first, signals):
-    """The states of the channels from ``first`` on out of the groups."""
+def _take(held, state, signal, signals):
+    """The states of one signal of so many out of the groups."""
     most = LANES // signals
-    for s in range(state.shape[1]):
-        for signal in range(signals):
-            for k in range(2):
-                state[first + signal, s, k] = held[s // most, k, s % most * signals + signal]
+    for s in range(state.shape[0]):
+        for k in range(2):
+            state[s, k] = held[s // most, k, s % most * signals + signal]
 
 
 @kernel
-def run(buffer, size, sections, fixed, held, signals):
+def _run(buffer, size, sections, fixed, held, signals):
     """All sections over ``size`` samples of one signal or two interleaved ones; returns by how many samples they lie later."""
     most, lag = LANES // signals, np.int64(0)
     count, stride = np.int64(size), np.int64(8 * signals)
@@ -135,7 +146,7 @@ def run(buffer, size, sections, fixed, held, signals):
 
 
 @kernel
-def flush(held):
+def _flush(held):
     """States (groups, 2, LANES) that decay into denormals become zero."""
     for group in range(held.shape[0]):
         for lane in range(held.shape[2]):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numba
+from llvmlite import ir
 from numba.extending import intrinsic
 
 
@@ -59,6 +60,16 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     the cache notices a change of that file only."""
     _choose_cache(Path(function.__code__.co_filename))
     return numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
+
+
+def vector_fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """The instruction a * b + c with one rounding, of floats or of vectors of them; llvmlite's own takes no vectors."""
+    kind = a.type
+    element = getattr(kind, "element", kind)
+    width = f"v{kind.count}" if element is not kind else ""
+    name = f"llvm.fma.{width}{element.intrinsic_name}"
+    function = builder.module.globals.get(name) or ir.Function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+    return builder.call(function, [a, b, c])
 
 
 if TYPE_CHECKING:

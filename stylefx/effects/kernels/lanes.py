@@ -9,7 +9,6 @@ numba's cache knows a kernel by the content of its own file: change that too whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 LANES = 2
@@ -25,13 +24,27 @@ else:
     from numba.core import cgutils
     from numba.extending import intrinsic
 
-    _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-    _Step = Callable[[Any, Any, Sequence[Any], Sequence[Any]], tuple[Any, Sequence[Any]]]
+    from stylefx.effects.kernels.jit import vector_fma
 
-    def _loop(num_fixed: int, num_states: int, step: _Step) -> Any:
-        """The code of an intrinsic of four int64: the address of doubles (count, LANES), count, the addresses of doubles
-        (num_fixed, LANES) and of the states (num_states, LANES), which are updated. ``step`` (builder, sample, fixed, states)
-        returns what replaces the sample, or None, and the next states."""
+    _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+
+    def _weigh(builder, x, fixed, states):
+        """Two sections in the form of ``cascade.step_form``, and the sum of their output's squares: the next states."""
+        *states, total = states
+        after = []
+        for s in range(2):
+            c0, c1, c2, c3, c4 = fixed[5 * s : 5 * s + 5]
+            a, b = states[2 * s : 2 * s + 2]
+            y = vector_fma(builder, c0, x, a)
+            inner = vector_fma(builder, c1, x, b)
+            after += [vector_fma(builder, c3, a, inner), vector_fma(builder, c4, a, builder.fmul(c2, x))]
+            x = y
+        return [*after, vector_fma(builder, x, x, total)]
+
+    @intrinsic
+    def weigh_two(typing_context, samples, count, fixed, state):
+        """The K-weighting of ``audio.loudness``. The address of doubles (count, LANES), count, the addresses of the constants
+        (10, LANES) and of the states (5, LANES), the last of them the sum of squares, which are updated."""
 
         def code(context, builder, signature, arguments):
             samples, count, fixed, state = arguments
@@ -45,14 +58,10 @@ else:
                 value.align = 8
                 return value
 
-            constants = [load(fixed, k) for k in range(num_fixed)]
-            states = [cgutils.alloca_once(builder, _VECTOR) for _ in range(num_states)]
-            for k, held in enumerate(states):
-                builder.store(load(state, k), held)
+            constants = [load(fixed, k) for k in range(10)]
+            states = [cgutils.alloca_once_value(builder, load(state, k)) for k in range(5)]
             with cgutils.for_range(builder, count) as loop:
-                new, after = step(builder, load(samples, loop.index), constants, [builder.load(held) for held in states])
-                if new is not None:
-                    builder.store(new, place(samples, loop.index)).align = 8
+                after = _weigh(builder, load(samples, loop.index), constants, [builder.load(held) for held in states])
                 for value, held in zip(after, states, strict=True):
                     builder.store(value, held)
             for k, held in enumerate(states):
@@ -60,27 +69,3 @@ else:
             return context.get_dummy_value()
 
         return types.void(types.int64, types.int64, types.int64, types.int64), code
-
-    def _fma(builder, a, b, c):
-        """a * b + c with one rounding."""
-        name = f"llvm.fma.v{LANES}f64"
-        module = builder.module
-        function = module.globals.get(name) or ir.Function(module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), name)
-        return builder.call(function, [a, b, c])
-
-    def _weigh(builder, x, fixed, states):
-        """Two sections in the form of ``cascade.step_form``, and the sum of their output's squares."""
-        *states, total = states
-        after = []
-        for s in range(2):
-            c0, c1, c2, c3, c4 = fixed[5 * s : 5 * s + 5]
-            a, b = states[2 * s : 2 * s + 2]
-            y = _fma(builder, c0, x, a)
-            after += [_fma(builder, c3, a, _fma(builder, c1, x, b)), _fma(builder, c4, a, builder.fmul(c2, x))]
-            x = y
-        return None, [*after, _fma(builder, x, x, total)]
-
-    @intrinsic
-    def weigh_two(typing_context, samples, count, fixed, state):
-        """The K-weighting of ``audio.loudness``: fixed (10, LANES), states (5, LANES), the last the sum of squares."""
-        return _loop(10, 5, _weigh)

@@ -2,8 +2,8 @@
 
 A recursion waits for itself, and one of two waits no longer than one of one.
 
-numba's cache knows a loop by the content of its own file, so this one states that of cascade, dynamics, pipeline and smoothed:
-``0610c3446036``, a SHA-256. It changes with them.
+numba's cache knows a loop by the content of its own file, so this one states that of dynamics and smoothed:
+``1d4f37b97b1e``, a SHA-256. It changes with them.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from stylefx.effects.base import Process, as_block
-from stylefx.effects.kernels.cascade import CHUNK as CASCADE_CHUNK
-from stylefx.effects.kernels.cascade import CascadeProcess, enter, flush, leave, run
+from stylefx.effects.kernels.cascade import CascadeProcess, through
 from stylefx.effects.kernels.dynamics import (
     CHUNK,
     TINY_DB,
@@ -24,7 +23,6 @@ from stylefx.effects.kernels.dynamics import (
     smooth,
 )
 from stylefx.effects.kernels.jit import kernel
-from stylefx.effects.kernels.pipeline import LAG, LANES
 from stylefx.effects.kernels.smoothed import WIDTH, smoothed_reductions_of_two
 
 
@@ -47,8 +45,8 @@ def _cascades(
         return None
     out: np.ndarray = np.empty(block.shape, one.dtype)
     other_out: np.ndarray = np.empty(block.shape, one.dtype)
-    signals = as_block(block), as_block(other_block), out, other_out
-    cascade_of_two(*signals, one.steps, other.steps, one.state, other.state, one.position)
+    signals = as_block(block)[0], as_block(other_block)[0], out[0], other_out[0]
+    through(*signals, one.steps, other.steps, one.state[0], other.state[0], 2, one.position)
     one.position += block.shape[1]
     other.position += block.shape[1]
     return out, other_out
@@ -68,32 +66,6 @@ def _dynamics(
     one.position += block.shape[1]
     other.position += block.shape[1]
     return out, other_out
-
-
-@kernel
-def cascade_of_two(one, other, out_one, out_other, steps_one, steps_other, state_one, state_other, position):
-    """``cascade`` of two signals, (1, n) each, through as many sections each: steps (sections, 5), states (1, sections, 2)."""
-    n, sections, most = one.shape[1], steps_one.shape[0], LANES // 2
-    groups = (sections + most - 1) // most
-    fixed, held = np.zeros((groups, 5, LANES)), np.zeros((groups, 2, LANES))
-    buffer = np.zeros(2 * (CASCADE_CHUNK + LAG * sections))
-    for s in range(sections):
-        group, lane = s // most, 2 * (s % most)
-        fixed[group, :, lane], fixed[group, :, lane + 1] = steps_one[s], steps_other[s]
-        held[group, :, lane], held[group, :, lane + 1] = state_one[0, s], state_other[0, s]
-    start, begin = 0, position
-    while start < n:
-        size = min(CASCADE_CHUNK - begin % CASCADE_CHUNK, n - start)
-        here = slice(start, start + size)
-        enter(buffer, one[0, here], other[0, here], 2)
-        leave(buffer[2 * run(buffer, size, sections, fixed, held, 2) :], out_one[0, here], out_other[0, here], 2)
-        start += size
-        begin += size
-        if begin % CASCADE_CHUNK == 0:
-            flush(held)
-    for s in range(sections):
-        group, lane = s // most, 2 * (s % most)
-        state_one[0, s], state_other[0, s] = held[group, :, lane], held[group, :, lane + 1]
 
 
 @kernel

@@ -31,6 +31,8 @@ else:
     from numba.core import cgutils
     from numba.extending import intrinsic
 
+    from stylefx.effects.kernels.jit import vector_fma
+
     _INDEX, _LANE = ir.IntType(64), ir.IntType(32)
     _VECTOR, _INDICES = ir.VectorType(ir.DoubleType(), WIDTH), ir.VectorType(_INDEX, WIDTH)
 
@@ -40,12 +42,6 @@ else:
     def _in_all_lanes(builder, index):
         empty = ir.Constant(_INDICES, ir.Undefined)
         return _shuffled(builder, builder.insert_element(empty, index, _LANE(0)), empty, [0] * WIDTH)
-
-    def _fma(builder, a, b, c):
-        """a * b + c with one rounding."""
-        name, module = f"llvm.fma.v{WIDTH}f64", builder.module
-        function = module.globals.get(name) or ir.Function(module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), name)
-        return builder.call(function, [a, b, c])
 
     class _Vector:
         """Four lanes of a pipeline: coefficients, states and the last LAG outputs, which LLVM keeps in registers."""
@@ -70,8 +66,8 @@ else:
             """One sample of each lane, in the form of ``cascade.step_form``; lanes that do not work keep their states."""
             c0, c1, c2, c3, c4 = self._coefficients
             a, b = (builder.load(held) for held in self._held)
-            y = _fma(builder, c0, x, a)
-            after = [_fma(builder, c3, a, _fma(builder, c1, x, b)), _fma(builder, c4, a, builder.fmul(c2, x))]
+            y = vector_fma(builder, c0, x, a)
+            after = [vector_fma(builder, c3, a, vector_fma(builder, c1, x, b)), vector_fma(builder, c4, a, builder.fmul(c2, x))]
             if working is not None:
                 after = [builder.select(working, new, old) for new, old in zip(after, (a, b), strict=True)]
             for value, place in zip(
@@ -90,9 +86,10 @@ else:
         return value
 
     def _pipeline(num_vectors, signals):
-        """An intrinsic of five int64. ``samples``: the address of doubles (count + LAG * (sections - 1), signals), where what
-        enters at i leaves at i + LAG * (sections - 1); ``sections``: that many, the last of them in the last vector; ``fixed``,
-        ``state``: the addresses of doubles (5, LANES) and (2, LANES), lane = signals * section + signal; states are updated."""
+        """The code of an intrinsic of five int64. ``samples``: the address of doubles (count + LAG * (sections - 1), signals),
+        where what enters at i leaves at i + LAG * (sections - 1); ``sections``: that many, the last of them in the last vector;
+        ``fixed``, ``state``: the addresses of doubles (5, LANES) and (2, LANES), lane = signals * section + signal; states are
+        updated."""
 
         def code(context, builder, signature, arguments):
             samples, count, sections, fixed, state = arguments
@@ -131,32 +128,14 @@ else:
 
         return types.void(*[types.int64] * 5), code
 
-    @intrinsic
-    def one_vector(typing_context, samples, count, sections, fixed, state):
-        """1 to 4 sections of one signal."""
-        return _pipeline(1, 1)
+    def _intrinsic(num_vectors, signals):
+        @intrinsic
+        def pipeline(typing_context, samples, count, sections, fixed, state):
+            return _pipeline(num_vectors, signals)
 
-    @intrinsic
-    def two_vectors(typing_context, samples, count, sections, fixed, state):
-        """5 to 8 sections of one signal."""
-        return _pipeline(2, 1)
+        return pipeline
 
-    @intrinsic
-    def three_vectors(typing_context, samples, count, sections, fixed, state):
-        """9 to 12 sections of one signal."""
-        return _pipeline(3, 1)
-
-    @intrinsic
-    def one_vector_of_two(typing_context, samples, count, sections, fixed, state):
-        """1 or 2 sections of two signals."""
-        return _pipeline(1, 2)
-
-    @intrinsic
-    def two_vectors_of_two(typing_context, samples, count, sections, fixed, state):
-        """3 or 4 sections of two signals."""
-        return _pipeline(2, 2)
-
-    @intrinsic
-    def three_vectors_of_two(typing_context, samples, count, sections, fixed, state):
-        """5 or 6 sections of two signals."""
-        return _pipeline(3, 2)
+    # 1 to 4, 5 to 8 and 9 to 12 sections of one signal
+    one_vector, two_vectors, three_vectors = (_intrinsic(n, 1) for n in range(1, MOST_VECTORS + 1))
+    # 1 or 2, 3 or 4 and 5 or 6 sections of two signals
+    one_vector_of_two, two_vectors_of_two, three_vectors_of_two = (_intrinsic(n, 2) for n in range(1, MOST_VECTORS + 1))

@@ -32,14 +32,10 @@ else:
     from numba.core import cgutils
     from numba.extending import intrinsic
 
+    from stylefx.effects.kernels.jit import vector_fma
+
     _DOUBLE, _INT32, _INDEX = ir.DoubleType(), ir.IntType(32), ir.IntType(64)
     _VECTOR, _FLOATS, _INTS = (ir.VectorType(t, WIDTH) for t in (_DOUBLE, ir.FloatType(), _INT32))
-
-    def _fma(builder, a, b, c):
-        """a * b + c with one rounding, of doubles or vectors."""
-        name = f"llvm.fma.v{WIDTH}f64" if a.type == _VECTOR else "llvm.fma.f64"
-        function = builder.module.globals.get(name) or ir.Function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)
-        return builder.call(function, [a, b, c])
 
     def _all(builder, value):
         """A double in all lanes."""
@@ -66,7 +62,7 @@ else:
         square = builder.fmul(s, s)
         series = _same(_VECTOR, LOG2[0])
         for coefficient in LOG2[1:]:
-            series = _fma(builder, square, series, _same(_VECTOR, coefficient))
+            series = vector_fma(builder, square, series, _same(_VECTOR, coefficient))
         octaves = builder.fadd(builder.sitofp(exponent, _VECTOR), builder.fmul(s, series))
         d = builder.fadd(builder.fmul(unit, octaves), offset)
         knee = builder.fmul(_same(_VECTOR, 2.0), half_knee)
@@ -118,7 +114,7 @@ else:
         def advance(self, builder, group, first, k):
             rise, fall = self._ring.take(builder, group, k)
             y = builder.load(self._state)
-            y = _larger(builder, _fma(builder, self._a_rise, y, rise), _fma(builder, self._a_fall, y, fall))
+            y = _larger(builder, vector_fma(builder, self._a_rise, y, rise), vector_fma(builder, self._a_fall, y, fall))
             builder.store(builder.fmul(self._sign, y), builder.gep(self._out, [builder.add(first, _INDEX(k))]))
             builder.store(y, self._state)
 

@@ -3,7 +3,7 @@
 What ``spectral_distance`` asks of short frames: windowing, transforms, distance of the bins (as in ``spectra``), transform back,
 window again and overlap, all of a few frames at a time, so that nothing as large as a spectrogram is ever written.
 
-numba's cache knows a loop by the content of its own file, so this one states that of ``audio.fft.lanes``: ``78de235a3f07``, a
+numba's cache knows a loop by the content of its own file, so this one states that of ``audio.fft.lanes``: ``1279236e6533``, a
 SHA-256. It changes with it.
 """
 
