@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         """What a kernel sees of the intrinsic below."""
 
     butterflies_3 = butterflies_4 = butterflies_5 = butterflies_2
-    last_2 = last_3 = last_4 = last_5 = butterflies_2
 
     def part_ways(near: Any, far: Any, near_out: Any, far_out: Any, turn: Any, scale: Any) -> Any:
         """What a kernel sees of the intrinsic below."""
@@ -141,31 +140,37 @@ else:
 
     _SHORT = {2: _of_two, 3: _of_three, 4: _of_four, 5: _of_five}
 
-    def _butterflies(radix, turned):
+    def _butterflies(radix):
         """The intrinsic of ``count`` short transforms of neighbouring numbers, whose inputs lie ``step`` and whose outputs lie
-        ``spread`` apart. ``turned``: the outputs but the first are then turned by the complex float32 at ``turns``."""
+        ``spread`` apart. The outputs but the first are then turned by the complex float32 at ``turns``, unless that is 0."""
+
+        def loop(c, source, step, target, spread, around, count):
+            with cgutils.for_range(c.b, count) as loop:
+                here, there = (c.at(base, 2 * _SIZE, loop.index) for base in (source, target))
+                first, *others = _SHORT[radix](c, [c.load(c.at(here, k, step)) for k in range(radix)])
+                if around:
+                    others = [c.mul(value, turn) for value, turn in zip(others, around, strict=True)]
+                for k, value in enumerate((first, *others)):
+                    c.store(c.at(there, k, spread), value)
 
         @intrinsic
         def transforms(typing_context, source, step, target, spread, turns, count):
             def code(context, builder, signature, arguments):
                 c = _Code(builder)
-                source, step, target, spread, turns, count = arguments
-                around = [_Complex(c.spread(turns, 8 * k), c.spread(turns, 8 * k + 4)) for k in range(radix - 1) if turned]
-                with cgutils.for_range(builder, count) as loop:
-                    here, there = (c.at(base, 2 * _SIZE, loop.index) for base in (source, target))
-                    out = _SHORT[radix](c, [c.load(c.at(here, k, step)) for k in range(radix)])
-                    if turned:
-                        out[1:] = [c.mul(value, turn) for value, turn in zip(out[1:], around, strict=True)]
-                    for k, value in enumerate(out):
-                        c.store(c.at(there, k, spread), value)
+                *places, turns, count = arguments
+                with builder.if_else(builder.icmp_unsigned("!=", turns, ir.Constant(turns.type, 0))) as (turned, last):
+                    with turned:
+                        around = [_Complex(c.spread(turns, 8 * k), c.spread(turns, 8 * k + 4)) for k in range(radix - 1)]
+                        loop(c, *places, around, count)
+                    with last:
+                        loop(c, *places, [], count)
                 return context.get_dummy_value()
 
             return types.void(*[types.int64] * 6), code
 
         return transforms
 
-    butterflies_2, butterflies_3, butterflies_4, butterflies_5 = (_butterflies(r, True) for r in (2, 3, 4, 5))
-    last_2, last_3, last_4, last_5 = (_butterflies(r, False) for r in (2, 3, 4, 5))
+    butterflies_2, butterflies_3, butterflies_4, butterflies_5 = (_butterflies(radix) for radix in (2, 3, 4, 5))
 
     def _part_ways(exchanged):
         """Bins k (near) and n - k (far) of a transform of pairs of samples <-> those of the transform of all samples.

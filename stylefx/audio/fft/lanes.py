@@ -4,7 +4,7 @@ Rows in lanes are numbers of LANES real and LANES imaginary parts each, in one o
 (2, LANES x (n + 2)); a number of a row of samples is two of them. The halves take turns, and every function says where its
 result lies.
 
-numba's cache knows a loop by the content of its own file, so this one states that of butterflies and tiles: ``50dba2b7a726``, a
+numba's cache knows a loop by the content of its own file, so this one states that of butterflies and tiles: ``e44a525fbc20``, a
 SHA-256. It changes with them, and who calls what is here states this file's.
 """
 
@@ -18,10 +18,6 @@ from stylefx.audio.fft.butterflies import (
     butterflies_3,
     butterflies_4,
     butterflies_5,
-    last_2,
-    last_3,
-    last_4,
-    last_5,
     part_ways,
     part_ways_back,
 )
@@ -77,38 +73,19 @@ def _transform(one, other, m, radices, turns):
         step, spread = stride * length * _NUMBER, stride * _NUMBER
         for p in range(length):
             source, target = one + stride * p * _NUMBER, other + stride * radix * p * _NUMBER
-            if length > 1:
-                _turned(radix, source, step, target, spread, turns + 8 * p * (radix - 1), stride)
+            turn = turns + 8 * p * (radix - 1) if length > 1 else np.int64(0)  # in the last step there is nothing to turn
+            if radix == 4:
+                butterflies_4(source, step, target, spread, turn, stride)
+            elif radix == 2:
+                butterflies_2(source, step, target, spread, turn, stride)
+            elif radix == 3:
+                butterflies_3(source, step, target, spread, turn, stride)
             else:
-                _last(radix, source, step, target, spread, stride)
+                butterflies_5(source, step, target, spread, turn, stride)
         turns += 8 * length * (radix - 1)
         stride *= radix
         one, other = other, one
     return one
-
-
-@kernel
-def _turned(radix, source, step, target, spread, turns, count):
-    if radix == 4:
-        butterflies_4(source, step, target, spread, turns, count)
-    elif radix == 2:
-        butterflies_2(source, step, target, spread, turns, count)
-    elif radix == 3:
-        butterflies_3(source, step, target, spread, turns, count)
-    else:
-        butterflies_5(source, step, target, spread, turns, count)
-
-
-@kernel
-def _last(radix, source, step, target, spread, count):
-    if radix == 4:
-        last_4(source, step, target, spread, source, count)
-    elif radix == 2:
-        last_2(source, step, target, spread, source, count)
-    elif radix == 3:
-        last_3(source, step, target, spread, source, count)
-    else:
-        last_5(source, step, target, spread, source, count)
 
 
 @kernel
@@ -157,29 +134,18 @@ def to_lanes(rows, first, lanes, columns, out):
 
 
 @kernel
-def from_lanes(numbers, first, lanes, columns, rows):
-    """The way back: (columns, LANES) -> rows[first : first + lanes]."""
+def from_lanes(numbers, first, lanes, columns, rows, exchanged):
+    """The way back: (columns, LANES) -> rows[first : first + lanes]. ``exchanged``: 1 where both parts are, else 0."""
     whole = columns - columns % TILE
-    source, target = np.int64(numbers.ctypes.data), np.int64(rows[first].ctypes.data)
-    row = rows.strides[0]
+    source, target, apart = np.int64(numbers.ctypes.data), np.int64(rows[first].ctypes.data), np.int64(4 * LANES)
+    row = np.int64(rows.strides[0])
     for tile in range(0, lanes - lanes % TILE, TILE):
         for column in range(0, whole, TILE):
-            turn_tile(source + 4 * (LANES * column + tile), np.int64(4 * LANES), target + row * tile + 4 * column, np.int64(row))
+            here, there = source + 4 * (LANES * column + tile), target + row * tile + 4 * column
+            if exchanged:
+                turn_tile_exchanged(here, apart, there, row)
+            else:
+                turn_tile(here, apart, there, row)
     for lane in range(lanes):
         for column in range(whole if lane < lanes - lanes % TILE else 0, columns):
-            rows[first + lane, column] = numbers[LANES * column + lane]
-
-
-@kernel
-def exchanged_from_lanes(numbers, first, lanes, columns, rows):
-    """``from_lanes`` of numbers whose real and imaginary parts are exchanged."""
-    whole = columns - columns % TILE
-    source, target = np.int64(numbers.ctypes.data), np.int64(rows[first].ctypes.data)
-    row = rows.strides[0]
-    for tile in range(0, lanes - lanes % TILE, TILE):
-        for column in range(0, whole, TILE):
-            place = target + row * tile + 4 * column
-            turn_tile_exchanged(source + 4 * (LANES * column + tile), np.int64(4 * LANES), place, np.int64(row))
-    for lane in range(lanes):
-        for column in range(whole if lane < lanes - lanes % TILE else 0, columns):
-            rows[first + lane, column] = numbers[LANES * (column ^ 1) + lane]
+            rows[first + lane, column] = numbers[LANES * (column ^ exchanged) + lane]

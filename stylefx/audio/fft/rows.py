@@ -5,7 +5,7 @@ it goes; C. Van Loan, "Computational Frameworks for the Fast Fourier Transform",
 are taken from it. float32 throughout, turns rounded from double. Sizes that are odd or have other factors than 2, 3 and 5 go to
 scipy. The same rows give the same bits on every processor, and beside whatever other rows.
 
-numba's cache knows a loop by the content of its own file, so this one states that of lanes: ``1279236e6533``, a SHA-256. It
+numba's cache knows a loop by the content of its own file, so this one states that of lanes: ``a533c1d46af8``, a SHA-256. It
 changes with it.
 """
 
@@ -22,7 +22,6 @@ from stylefx.audio.fft.butterflies import LANES
 from stylefx.audio.fft.lanes import (
     bins_of_samples,
     cut,
-    exchanged_from_lanes,
     from_lanes,
     samples_of_bins,
     to_lanes,
@@ -128,7 +127,7 @@ def _forward(rows, out, radices, turns, there, work):
         lanes = min(LANES, count - first)
         to_lanes(rows, first, lanes, n, work[0])
         found = bins_of_samples(work, n // 2, radices, turns, there)
-        from_lanes(work[found], first, lanes, n + 2, out)
+        from_lanes(work[found], first, lanes, n + 2, out, 0)
 
 
 @kernel
@@ -139,7 +138,7 @@ def _forward_windowed(audio, centres, window, out, radices, turns, there, work, 
         lanes = min(LANES, count - first)
         windowed_to_lanes(audio, centres, window, first, lanes, work[0], edges, places)
         found = bins_of_samples(work, n // 2, radices, turns, there)
-        from_lanes(work[found], first, lanes, n + 2, out)
+        from_lanes(work[found], first, lanes, n + 2, out, 0)
 
 
 @kernel
@@ -157,4 +156,4 @@ def _inverse(spectra, out, radices, turns, back, work):
         lanes = min(LANES, count - first)
         to_lanes(spectra, first, lanes, n + 2, work[0])
         found = samples_of_bins(work, 0, n // 2, radices, turns, back)
-        exchanged_from_lanes(work[found], first, lanes, n, out)
+        from_lanes(work[found], first, lanes, n, out, 1)

@@ -82,6 +82,8 @@ def test_few_frames_odd_sizes_and_double_precision_go_the_other_way(size, sample
     torch.testing.assert_close(found, by_definition(x.double(), y.double(), size).to(dtype))
 
 
-def test_a_change_of_the_transforms_changes_the_file_that_the_cache_knows():
-    digest = hashlib.sha256(Path(fft.__file__).with_name("lanes.py").read_bytes().replace(b"\r\n", b"\n")).hexdigest()[:12]
+def test_a_change_of_what_is_compiled_in_changes_the_file_that_the_cache_knows():
+    used = (Path(fft.__file__).with_name("lanes.py"), Path(side_by_side.__file__).with_name("spectra.py"))
+    content = b"".join(path.read_bytes().replace(b"\r\n", b"\n") for path in used)
+    digest = hashlib.sha256(content).hexdigest()[:12]
     assert f"``{digest}``" in (side_by_side.__doc__ or ""), f"side_by_side.py has to state ``{digest}``"

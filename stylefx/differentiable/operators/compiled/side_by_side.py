@@ -3,22 +3,19 @@
 What ``spectral_distance`` asks of short frames: windowing, transforms, distance of the bins (as in ``spectra``), transform back,
 window again and overlap, all of a few frames at a time, so that nothing as large as a spectrogram is ever written.
 
-numba's cache knows a loop by the content of its own file, so this one states that of ``audio.fft.lanes``: ``1279236e6533``, a
-SHA-256. It changes with it.
+numba's cache knows a loop by the content of its own file, so this one states that of ``audio.fft.lanes`` and ``spectra``:
+``f71943bfefd7``, a SHA-256. It changes with them.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from stylefx.audio.fft.butterflies import LANES
-from stylefx.audio.fft.lanes import bins_of_samples, exchanged_from_lanes, samples_of_bins, to_lanes
+from stylefx.audio.fft.lanes import bins_of_samples, from_lanes, samples_of_bins, to_lanes
 from stylefx.differentiable.operators.compiled.jit import sum_kernel
-from stylefx.differentiable.operators.compiled.spectra import EPSILON
+from stylefx.differentiable.operators.compiled.spectra import log_ratios, terms
 
-_LN2 = math.log(2.0)
 _BINS = 16  # looked at together
 
 
@@ -37,6 +34,7 @@ def distance_rows(first, last, x, y, window, plan, linear, logarithmic, sides, g
     work = np.empty((2, 2, LANES * (size + 2)), np.float32)
     rows, back = np.empty((LANES, size), np.float32), np.empty((2, length), np.float32)
     padded, room = np.empty((2, length), np.float32), np.empty((3, _BINS * LANES), np.float32)
+    exponents = np.empty(_BINS * LANES, np.int32)
     for row in range(first, last):
         _reflect(x[row], half, padded[0])
         _reflect(y[row], half, padded[1])
@@ -47,11 +45,11 @@ def distance_rows(first, last, x, y, window, plan, linear, logarithmic, sides, g
             for side in range(2):
                 _windowed(padded[side], group * LANES * half, half, min(LANES, frames - group * LANES), window, work[side, 0])
                 found = bins_of_samples(work[side], half, plan[0], plan[1], plan[2])
-            one, other = work[0, found], work[1, found]
-            total += _distance(one, other, half + 1, linear, logarithmic, sides, float(size), room)
+            one, other = work[0, found].reshape(half + 1, 2, LANES), work[1, found].reshape(half + 1, 2, LANES)
+            total += _distance(one, other, linear, logarithmic, sides, np.float32(size), room, exponents)
             for side in range(sides):
                 at = samples_of_bins(work[side], found, half, plan[0], plan[1], plan[3])
-                exchanged_from_lanes(work[side, at], 0, LANES, size, rows)
+                from_lanes(work[side, at], 0, LANES, size, rows, 1)
                 _overlap(rows, window, half, back[side, group * LANES * half :])
         sums[row] += total
         if sides > 0:
@@ -86,17 +84,19 @@ def _windowed(padded, start, half, count, window, out):
 
 
 @sum_kernel
-def _distance(x, y, bins, linear, logarithmic, sides, size, room):
-    """Sum over bins and lanes; the first ``sides`` of x and y become what a transform back takes to the frames' gradient."""
-    total = 0.0
+def _distance(x, y, linear, logarithmic, sides, size, room, exponents):
+    """Sum over bins and lanes of x, y (bins, 2, LANES), real and imaginary parts; the first ``sides`` of them become what a
+    transform back takes to the frames' gradient."""
+    total, bins = 0.0, len(x)
+    share = np.float32(0.5) * size if sides > 0 else np.float32(0.0)
     for start in range(0, bins, _BINS):
-        count = min(_BINS, bins - start)
-        one, other = x[2 * LANES * start :], y[2 * LANES * start :]
-        power_x, power_y, logs = room[0, : count * LANES], room[1, : count * LANES], room[2, : count * LANES]
+        one, other = x[start : start + _BINS], y[start : start + _BINS]
+        count = len(one) * LANES
+        power_x, power_y, logs = room[0, :count], room[1, :count], room[2, :count]
         _powers(one, power_x)
         _powers(other, power_y)
-        _log_ratios(power_x, power_y, logs)
-        total += _terms(power_x, power_y, logs, np.float32(linear), np.float32(logarithmic), sides, np.float32(size))
+        log_ratios(power_x, power_y, logs, exponents)
+        total += terms(power_x, power_y, logs, linear, logarithmic, share)
         if sides > 0:
             _scale(one, power_x)
         if sides > 1:
@@ -104,62 +104,26 @@ def _distance(x, y, bins, linear, logarithmic, sides, size, room):
     for side in range(sides):  # all others stand for two bins, of which the transform back makes two again
         spectrum = x if side == 0 else y
         for lane in range(LANES):
-            spectrum[lane] *= np.float32(2.0)
-            spectrum[2 * LANES * (bins - 1) + lane] *= np.float32(2.0)
+            spectrum[0, 0, lane] *= np.float32(2.0)
+            spectrum[bins - 1, 0, lane] *= np.float32(2.0)
     return total
 
 
 @sum_kernel
 def _powers(spectrum, power):
-    for k in range(len(power) // LANES):
-        re, im = spectrum[2 * LANES * k : 2 * LANES * k + LANES], spectrum[2 * LANES * k + LANES : 2 * LANES * (k + 1)]
-        out = power[LANES * k : LANES * (k + 1)]
+    for k in range(len(spectrum)):
+        re, im, out = spectrum[k, 0], spectrum[k, 1], power[LANES * k : LANES * (k + 1)]
         for lane in range(LANES):
             out[lane] = re[lane] * re[lane] + im[lane] * im[lane]
 
 
 @sum_kernel
 def _scale(spectrum, factor):
-    for k in range(len(factor) // LANES):
-        re, im = spectrum[2 * LANES * k : 2 * LANES * k + LANES], spectrum[2 * LANES * k + LANES : 2 * LANES * (k + 1)]
-        by = factor[LANES * k : LANES * (k + 1)]
+    for k in range(len(spectrum)):
+        re, im, by = spectrum[k, 0], spectrum[k, 1], factor[LANES * k : LANES * (k + 1)]
         for lane in range(LANES):
             re[lane] *= by[lane]
             im[lane] *= by[lane]
-
-
-@sum_kernel
-def _terms(power_x, power_y, logs, linear, logarithmic, sides, size):
-    """Sum of the terms; the factors of the gradients come into power_x and power_y."""
-    half, none, epsilon = np.float32(0.5) * size, np.float32(0.0), np.float32(EPSILON)
-    total_linear, total_log = np.float32(0.0), np.float32(0.0)
-    for i in range(len(power_x)):
-        magnitude_x, magnitude_y = math.sqrt(max(power_x[i], epsilon)), math.sqrt(max(power_y[i], epsilon))
-        total_linear += abs(magnitude_x - magnitude_y)
-        total_log += abs(logs[i])
-        if sides > 0:
-            sign = np.float32(magnitude_x > magnitude_y) - np.float32(magnitude_x < magnitude_y)
-            inverse_x, inverse_y = half * sign / magnitude_x, half * sign / magnitude_y
-            power_x[i] = inverse_x * (linear + logarithmic / magnitude_x) if power_x[i] >= epsilon else none
-            power_y[i] = -inverse_y * (linear + logarithmic / magnitude_y) if power_y[i] >= epsilon else none
-    return linear * total_linear + logarithmic * np.float32(0.5) * total_log
-
-
-@sum_kernel
-def _log_ratios(power_x, power_y, logs):
-    """log max(power_x, eps) - log max(power_y, eps), by a polynomial to 1e-7."""
-    epsilon, one, two = np.float32(EPSILON), np.float32(1.0), np.float32(2.0)
-    bits = logs.view(np.int32)
-    for i in range(len(logs)):
-        logs[i] = max(power_x[i], epsilon) / max(power_y[i], epsilon)
-    for i in range(len(logs)):
-        exponent = (bits[i] - np.int32(0x3F3504F3)) >> np.int32(23)  # mantissa between sqrt(1/2) and sqrt(2)
-        bits[i] = bits[i] - (exponent << np.int32(23))
-        m = np.float32(logs[i])
-        s = (m - one) / (m + one)
-        z = s * s
-        series = one + z * (np.float32(1 / 3) + z * (np.float32(1 / 5) + z * (np.float32(1 / 7) + z * np.float32(1 / 9))))
-        logs[i] = np.float32(exponent) * np.float32(_LN2) + two * s * series
 
 
 @sum_kernel
