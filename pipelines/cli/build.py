@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from pipelines.cli.share import ShareType
-from stylefx.command_line import is_quiet, json_option, out_option, overridable, say, show_json
+from stylefx.command_line import importing, is_quiet, json_option, out_option, overridable, say, show_json
 from stylefx.errors import DamageError, IncompleteError
 from stylefx.files.address import safe_uri
 
@@ -91,7 +88,7 @@ def build(
     Running the same command again resumes; what is committed is not rendered again. NAME=VALUE changes a value of the manifest,
     as in segment.sample_rate=44100 or sources.0.path=folder.
     """
-    with _uncollected():
+    with importing():  # workers that are forked from here do not walk it either
         from pipelines.builder.early import EarlyStart
         from pipelines.builder.job import BuildOptions
         from pipelines.builder.lease import Share
@@ -151,18 +148,6 @@ def _planned(prepared: Prepared, out: str, as_json: bool) -> int:
     elif prepared.nothing_new:
         say(f"{safe_uri(out)} is up to date: the sources hold nothing new")
     return 0
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Imports make a quarter of a million objects, and collecting garbage among them takes a fifth of their time. They stay:
-    what is frozen is not walked again, here or in the workers forked from here."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _is_finished(out: str) -> bool:

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from stylefx.effects.base import refuse_interleaved
+from stylefx.effects.base import as_block, refuse_interleaved
 from stylefx.effects.kernels.jit import kernel
 from stylefx.errors import UserError
 
@@ -89,7 +89,7 @@ def quantise(audio: np.ndarray, bits: int) -> np.ndarray:
 def integers(audio: np.ndarray, bits: int) -> np.ndarray:
     """float32 (channels, samples) within the limits -> int32 of the same shape: steps of 16 or 24 bits."""
     out = np.empty(audio.shape, np.int32)
-    _round(np.require(audio, np.float32, ("C", "W")), np.float32(1 << (bits - 1)), out)
+    _round(as_block(np.asarray(audio, np.float32)), np.float32(1 << (bits - 1)), out)
     return out
 
 

@@ -6,6 +6,7 @@ A frame's header carries its number and a checksum of its own (RFC 9639, 9.1).
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from typing import BinaryIO
 
 from stylefx.audio.decoders.layout import whole_bytes
@@ -37,11 +38,18 @@ def _header(data: Data) -> tuple[int, int]:
     """(where the frames begin, samples of a block where all have the same)."""
     at = data.find(b"fLaC") + 4
     block = int.from_bytes(data[at + 4 : at + 6], "big")
+    return behind_metadata(lambda first, count: data[first : first + count], at), block
+
+
+def behind_metadata(read: Callable[[int, int], bytes], at: int) -> int:
+    """Where the blocks of metadata end, of which the first begins at a byte; the end or beyond where they are cut.
+
+    read: (first byte, count) -> as many bytes as there are.
+    """
     last = False
-    while not last and at + 4 <= len(data):
-        last = bool(data[at] & 128)
-        at += 4 + int.from_bytes(data[at + 1 : at + 4], "big")
-    return at, block
+    while not last and len(head := read(at, 4)) == 4:
+        at, last = at + 4 + int.from_bytes(head[1:], "big"), bool(head[0] & 128)
+    return at
 
 
 def frame_start(data: Data, at: int, block: int) -> int | None:

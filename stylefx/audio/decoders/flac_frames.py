@@ -11,11 +11,12 @@ from typing import BinaryIO
 import numpy as np
 
 from stylefx.audio.decoders.base import AudioDecoder, AudioInfo, Undecodable, file_size
-from stylefx.audio.decoders.flac import frame_start
+from stylefx.audio.decoders.flac import behind_metadata, frame_start
 from stylefx.audio.decoders.sndfile import SndfileDecoder
 from stylefx.audio.flac.decode import decode_into, stream_info
 from stylefx.audio.flac.decode_kernels import PADDING
 
+_FIRST_BLOCK = 4  # behind the four letters
 _STREAMINFO_BYTES = 42
 _AT_ONCE = 1 << 20  # samples: the bytes of more are not held at a time
 _PROBES = 24  # where all frames have one size, one or two do
@@ -39,7 +40,7 @@ class FlacDecoder:
         rate, channels, self._bits, frames = stream
         self.info = AudioInfo(rate, channels, frames, "FLAC", f"PCM_{self._bits}", True)
         self._file, self._size, self._position = file, file_size(file), 0
-        self._first: Place = (_behind_metadata(file), 0)
+        self._first: Place = (behind_metadata(self._bytes, _FIRST_BLOCK), 0)
         self._reached = self._first
         self._other: AudioDecoder | None = None
         self.damage = ""
@@ -135,14 +136,3 @@ class FlacDecoder:
     def close(self) -> None:
         if self._other is not None:
             self._other.close()
-
-
-def _behind_metadata(file: BinaryIO) -> int:
-    at, last = 4, False
-    while not last:
-        file.seek(at)
-        head = file.read(4)
-        if len(head) < 4:
-            raise Undecodable("it ends before its first frame")
-        at, last = at + 4 + int.from_bytes(head[1:], "big"), bool(head[0] & 128)
-    return at
