@@ -1,7 +1,7 @@
 """FLAC frames to samples (RFC 9639, sections 9 and 10), compiled. What it cannot read it leaves to others: a negative answer.
 
 numba's cache knows a loop by the content of its own file, so this one states that of checksums, unpack_kernels and words:
-``03d5f1ab3bea``, a SHA-256. It changes with them.
+``f24aa5dfeb88``, a SHA-256. It changes with them.
 """
 
 from __future__ import annotations

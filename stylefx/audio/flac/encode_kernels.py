@@ -6,7 +6,7 @@ as it is, one that holds a single value as that value. Arithmetic is in whole nu
 where it decides what is written, so the same samples give the same bytes wherever this runs.
 
 numba's cache knows a loop by the content of its own file, so this one states that of checksums, predict_kernels and words:
-``2b79abc9c861``, a SHA-256. It changes with them.
+``33603ded7232``, a SHA-256. It changes with them.
 """
 
 from __future__ import annotations

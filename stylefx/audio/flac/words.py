@@ -9,6 +9,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from stylefx.effects.kernels.jit import vector_fma
+
 LAGS, LANES, FAR = 9, 4, 6
 
 if TYPE_CHECKING:
@@ -33,12 +35,6 @@ if TYPE_CHECKING:
 
 else:
     _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-
-    def _multiply_add(builder, kind, suffix, arguments):
-        name = f"llvm.fmuladd.{suffix}"
-        module = builder.module
-        function = module.globals.get(name) or ir.Function(module, ir.FunctionType(kind, [kind] * 3), name)
-        return builder.call(function, arguments)
 
     @intrinsic
     def load_word(typing_context, address):
@@ -77,7 +73,7 @@ else:
         double = types.float64
 
         def code(context, builder, signature, arguments):
-            return _multiply_add(builder, ir.DoubleType(), "f64", arguments)
+            return vector_fma(builder, *arguments, "fmuladd")
 
         return double(double, double, double), code
 
@@ -102,7 +98,7 @@ else:
                 now = load(index)
                 for lag, total in enumerate(held):
                     then = load(builder.sub(index, ir.Constant(count.type, lag)))
-                    builder.store(_multiply_add(builder, _VECTOR, f"v{LANES}f64", [now, then, builder.load(total)]), total)
+                    builder.store(vector_fma(builder, now, then, builder.load(total), "fmuladd"), total)
             for lag, total in enumerate(held):
                 place = builder.gep(whole, [ir.Constant(count.type, lag)])
                 builder.store(builder.load(total), place).align = 8

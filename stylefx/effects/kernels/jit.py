@@ -62,12 +62,15 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
 
 
-def vector_fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    """The instruction a * b + c with one rounding, of floats or of vectors of them; llvmlite's own takes no vectors."""
+def vector_fma(builder: Any, a: Any, b: Any, c: Any, operation: str = "fma") -> Any:
+    """The instruction a * b + c with one rounding, of floats or of vectors of them; llvmlite's own takes no vectors.
+
+    ``operation`` "fmuladd" rounds once or twice, whatever is faster: for what is exact anyway.
+    """
     kind = a.type
     element = getattr(kind, "element", kind)
     width = f"v{kind.count}" if element is not kind else ""
-    name = f"llvm.fma.{width}{element.intrinsic_name}"
+    name = f"llvm.{operation}.{width}{element.intrinsic_name}"
     function = builder.module.globals.get(name) or ir.Function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
     return builder.call(function, [a, b, c])
 
