@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stylefx.differentiable.operators.compiled.jit import BLOCK, TINY, recursion_kernel, sum_kernel
+from stylefx.differentiable.operators.compiled.jit import BLOCK, TINY, recursion_kernel, recursion_part, sum_part
 
 
 @recursion_kernel
@@ -74,7 +74,7 @@ def adjoint_rows(first, last, audio, coefficients, checkpoints, upstream, d_audi
                     adjoints[s, 1] = 0.0
 
 
-@recursion_kernel
+@recursion_part
 def _series(signals, size, coefficients):
     """Filter one block through all sections, two per sweep (more would not fit the registers, one waits for itself)."""
     sections = coefficients.shape[0]
@@ -84,7 +84,7 @@ def _series(signals, size, coefficients):
         _one_section(signals[sections - 1], signals[sections], size, coefficients[sections - 1])
 
 
-@recursion_kernel
+@recursion_part
 def _two_sections(x, y, z, size, p, q):
     p0, p1, p2, p3, p4 = p[0], p[1], p[2], p[3], p[4]
     q0, q1, q2, q3, q4 = q[0], q[1], q[2], q[3], q[4]
@@ -99,7 +99,7 @@ def _two_sections(x, y, z, size, p, q):
         z[i + 2] = z_new
 
 
-@recursion_kernel
+@recursion_part
 def _one_section(x, y, size, p):
     p0, p1, p2, p3, p4 = p[0], p[1], p[2], p[3], p[4]
     y_older, y_old = y[0], y[1]
@@ -109,7 +109,7 @@ def _one_section(x, y, size, p):
         y[i + 2] = y_new
 
 
-@recursion_kernel
+@recursion_part
 def _adjoint_series(adjoints, gradient, size, coefficients):
     """gradient: of the last output -> of the first input, in place; adjoints[s, 0:2] enter as those of the next block."""
     sections = coefficients.shape[0]
@@ -124,7 +124,7 @@ def _adjoint_series(adjoints, gradient, size, coefficients):
         _two_adjoints(adjoints[s + 1], adjoints[s], gradient, size, coefficients[s + 1], coefficients[s])
 
 
-@recursion_kernel
+@recursion_part
 def _two_adjoints(later, earlier, gradient, size, p, q):
     p0, p1, p2, p3, p4 = p[0], p[1], p[2], p[3], p[4]
     q0, q1, q2, q3, q4 = q[0], q[1], q[2], q[3], q[4]
@@ -140,7 +140,7 @@ def _two_adjoints(later, earlier, gradient, size, p, q):
         earlier[i] = new
 
 
-@recursion_kernel
+@recursion_part
 def _one_adjoint(adjoint, gradient, size, p):
     p0, p1, p2, p3, p4 = p[0], p[1], p[2], p[3], p[4]
     l_next, l_after = adjoint[size], adjoint[size + 1]
@@ -151,7 +151,7 @@ def _one_adjoint(adjoint, gradient, size, p):
         adjoint[i] = new
 
 
-@sum_kernel
+@sum_part
 def _products(adjoint, x, y, size, total):
     """Sums over one block: the gradients of one section's coefficients."""
     b0, b1, b2, a1, a2 = 0.0, 0.0, 0.0, 0.0, 0.0

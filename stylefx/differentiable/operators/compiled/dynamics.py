@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from stylefx.differentiable.operators.compiled.jit import BLOCK, TINY, recursion_kernel, sum_kernel
+from stylefx.differentiable.operators.compiled.jit import BLOCK, TINY, recursion_part, sum_kernel, sum_part
 
 FLOOR = 10.0 ** (-96.0 / 20.0)  # the level never falls below -96 dB
 THRESHOLD, SLOPE, KNEE, LIMIT, RISE, FALL, MAKEUP = range(7)  # columns of ``law``, float64 (items, 7)
@@ -75,7 +75,7 @@ def dynamics_adjoint_items(first, last, audio, law, sign, checkpoints, upstream,
             _side_adjoint(wanted, audio[item, :, start : start + size], side, size, d_audio[item, :, start : start + size])
 
 
-@sum_kernel
+@sum_part
 def _block(audio, start, size, law, sign, side, level, reduction, smooth, gain):
     """One block: smooth[0] is the state before it, smooth[i + 1] the reduction at sample i."""
     x = audio[0, start : start + size]
@@ -98,7 +98,7 @@ def _block(audio, start, size, law, sign, side, level, reduction, smooth, gain):
     _gains(smooth, size, law[MAKEUP], gain, side.itemsize == 8)
 
 
-@recursion_kernel
+@recursion_part
 def _smooth(reduction, smooth, size, rise, fall):
     """y = the larger of the two lines where rising is faster, else the smaller: no branch to mispredict."""
     y = smooth[0]
@@ -117,7 +117,7 @@ def _smooth(reduction, smooth, size, rise, fall):
         smooth[size] = 0.0
 
 
-@sum_kernel
+@sum_part
 def _levels(side, size, level):
     """level = 20 log10 max(side, FLOOR)."""
     if side.itemsize == 8:
@@ -142,7 +142,7 @@ def _levels(side, size, level):
         level[i] = _DB_PER_NEPER * (exponents[i] * _LN2 + 2.0 * s * series)
 
 
-@sum_kernel
+@sum_part
 def _gains(smooth, size, makeup, gain, exact):
     """gain = 10^((makeup - smooth[i + 1]) / 20), unless ``exact`` to 5e-9: the output of float32 audio needs no more."""
     if exact:
@@ -162,7 +162,7 @@ def _gains(smooth, size, makeup, gain, exact):
         gain[i] = (1.0 + f * series) * octaves[i]
 
 
-@sum_kernel
+@sum_part
 def _smoother_adjoint(wanted, reduction, smooth, size, law, sign, carried, d_law, k, after):
     """wanted: sum of upstream x out -> gradient of the reduction, in place. Returns what the block before carries on.
     ``k`` and ``after`` are for what is written down between: what waits for another sample stands in a loop of its own."""
@@ -187,7 +187,7 @@ def _smoother_adjoint(wanted, reduction, smooth, size, law, sign, carried, d_law
     return 0.0 if abs(carried) < TINY else carried
 
 
-@recursion_kernel
+@recursion_part
 def _carry(wanted, k, after, size, carried):
     """after[i]: what the sample after i hands to it, (1 - k) times the adjoint there. Returns what i = 0 hands on."""
     for i in range(size - 1, -1, -1):
@@ -197,7 +197,7 @@ def _carry(wanted, k, after, size, carried):
     return carried
 
 
-@sum_kernel
+@sum_part
 def _curve_adjoint(wanted, level, size, law, sign, d_law):
     """wanted: gradient of the reduction -> of the level, in place; adds those of the curve's parameters."""
     threshold, slope, knee, limit = law[THRESHOLD], law[SLOPE], law[KNEE], law[LIMIT]
@@ -222,7 +222,7 @@ def _curve_adjoint(wanted, level, size, law, sign, d_law):
     d_law[LIMIT] += d_limit
 
 
-@sum_kernel
+@sum_part
 def _side_adjoint(wanted, audio, side, size, d_audio):
     """Hand the gradient of the level to the loudest channel; channels that tie share it."""
     channels = audio.shape[0]

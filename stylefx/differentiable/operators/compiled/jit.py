@@ -1,9 +1,9 @@
 """Compilation of the gradient loops, and how rows are spread over threads.
 
 Unlike the renders of ``stylefx.effects`` these loops may contract multiply and add, and sums over many products may be
-reordered; they promise accuracy, not the same bits on every processor. A kernel takes a range of rows and
-releases the interpreter lock, so plain threads run several at once: no parallel runtime to start, nothing that breaks
-after a fork.
+reordered; they promise accuracy and on one processor always the same bits, not the same bits on every one. A kernel
+takes a range of rows and releases the interpreter lock, so plain threads run several at once: no parallel runtime to
+start, nothing that breaks after a fork.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 from stylefx.effects.kernels.jit import _choose_cache
 
 BLOCK = 512  # samples between two checkpoints: the working set of a backward sweep stays in the first-level cache
+_CONTRACTED, _REORDERED = {"contract"}, {"contract", "reassoc", "nsz"}
 TINY = 1e-100  # states below this are zero: they would decay into denormals, which are a hundred times slower
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
@@ -27,14 +28,28 @@ _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 def recursion_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on first use and keep on disk; additions keep their order: it decides how long a recursion waits for itself."""
-    _choose_cache(Path(function.__code__.co_filename))
-    return numba.njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")(function)
+    return _compiled(function, _CONTRACTED)
 
 
 def sum_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same for loops whose sums may be reordered, and so become vector code."""
+    return _compiled(function, _REORDERED)
+
+
+def recursion_part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A ``recursion_kernel`` that only kernels call. It becomes part of each of them: two compiled forms of it would round in
+    two ways, and which one a call reaches would differ between a process that compiles and one that finds a cache."""
+    return _compiled(function, _CONTRACTED, forceinline=True)
+
+
+def sum_part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A ``sum_kernel`` that only kernels call; part of each of them, as a ``recursion_part``."""
+    return _compiled(function, _REORDERED, forceinline=True)
+
+
+def _compiled(function: Callable[..., Any], freedoms: set[str], **options: Any) -> Callable[..., Any]:
     _choose_cache(Path(function.__code__.co_filename))
-    return numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")(function)
+    return numba.njit(cache=True, nogil=True, fastmath=freedoms, error_model="numpy", **options)(function)
 
 
 def blocks(samples: int) -> int:

@@ -4,7 +4,7 @@ What ``spectral_distance`` asks of short frames: windowing, transforms, distance
 window again and overlap, all of a few frames at a time, so that nothing as large as a spectrogram is ever written.
 
 numba's cache knows a loop by the content of its own file, so this one states that of ``audio.fft.lanes`` and ``spectra``:
-``f71943bfefd7``, a SHA-256. It changes with them.
+``6469677878d1``, a SHA-256. It changes with them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from stylefx.audio.fft.butterflies import LANES
 from stylefx.audio.fft.lanes import bins_of_samples, from_lanes, samples_of_bins, to_lanes
-from stylefx.differentiable.operators.compiled.jit import sum_kernel
+from stylefx.differentiable.operators.compiled.jit import sum_kernel, sum_part
 from stylefx.differentiable.operators.compiled.spectra import log_ratios, terms
 
 _BINS = 16  # looked at together
@@ -58,7 +58,7 @@ def distance_rows(first, last, x, y, window, plan, linear, logarithmic, sides, g
             _fold(back[1], half, gradient_y[row])
 
 
-@sum_kernel
+@sum_part
 def _reflect(signal, half, out):
     """The signal behind its own reflection, reflected at its end too, and silence."""
     n = len(signal)
@@ -69,7 +69,7 @@ def _reflect(signal, half, out):
     out[2 * half + n :] = np.float32(0.0)
 
 
-@sum_kernel
+@sum_part
 def _windowed(padded, start, half, count, window, out):
     """LANES frames from ``start`` on, in lanes, silence behind the first ``count`` of them."""
     size = len(window)
@@ -83,7 +83,7 @@ def _windowed(padded, start, half, count, window, out):
         out[LANES * j + count : LANES * (j + 1)] = np.float32(0.0)
 
 
-@sum_kernel
+@sum_part
 def _distance(x, y, linear, logarithmic, sides, size, room, exponents):
     """Sum over bins and lanes of x, y (bins, 2, LANES), real and imaginary parts; the first ``sides`` of them become what a
     transform back takes to the frames' gradient."""
@@ -109,7 +109,7 @@ def _distance(x, y, linear, logarithmic, sides, size, room, exponents):
     return total
 
 
-@sum_kernel
+@sum_part
 def _powers(spectrum, power):
     for k in range(len(spectrum)):
         re, im, out = spectrum[k, 0], spectrum[k, 1], power[LANES * k : LANES * (k + 1)]
@@ -117,7 +117,7 @@ def _powers(spectrum, power):
             out[lane] = re[lane] * re[lane] + im[lane] * im[lane]
 
 
-@sum_kernel
+@sum_part
 def _scale(spectrum, factor):
     for k in range(len(spectrum)):
         re, im, by = spectrum[k, 0], spectrum[k, 1], factor[LANES * k : LANES * (k + 1)]
@@ -126,7 +126,7 @@ def _scale(spectrum, factor):
             im[lane] *= by[lane]
 
 
-@sum_kernel
+@sum_part
 def _overlap(rows, window, half, out):
     """Add frames half a window apart, windowed."""
     for i in range(LANES):
@@ -135,7 +135,7 @@ def _overlap(rows, window, half, out):
             some[j] += row[j] * window[j]
 
 
-@sum_kernel
+@sum_part
 def _fold(padded, half, gradient):
     """The transpose of ``_reflect``, added."""
     n = len(gradient)

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from stylefx.differentiable.operators.compiled.jit import sum_kernel
+from stylefx.differentiable.operators.compiled.jit import sum_kernel, sum_part
 
 EPSILON = 1e-8  # of the power
 _LN2 = math.log(2.0)
@@ -45,7 +45,7 @@ def distance_frames(first, last, x, y, linear, logarithmic, gradients, sums):
                 spectrum[2 * i + 1] *= factor[i]
 
 
-@sum_kernel
+@sum_part
 def terms(power_x, power_y, logs, linear, logarithmic, share):
     """Sum over bins (bins,) of their terms. Where ``share`` is not 0, power_x and power_y become that share of the factors that
     take X and Y to their gradients."""
@@ -65,7 +65,7 @@ def terms(power_x, power_y, logs, linear, logarithmic, share):
     return linear * total_linear + logarithmic * 0.5 * total_log
 
 
-@sum_kernel
+@sum_part
 def log_ratios(power_x, power_y, logs, exponents):
     """log max(power_x, eps) - log max(power_y, eps): float32 by a polynomial to 1e-7, float64 exactly."""
     epsilon = power_x.dtype.type(EPSILON)
