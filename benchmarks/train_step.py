@@ -1,9 +1,10 @@
 """A full training step beside the paper's design, same machine, same run: examples per second and where the time goes.
 
-    python -m benchmarks.train_step [--batch 16] [--samples 131072] [--rounds 5] [--device cpu] [--encoder base]
+    python -m benchmarks.train_step [--batch 16] [--samples 131072] [--rounds 5] [--device cpu] [--encoder base] [--compile]
 
 A step: read the batch from FLAC tars, predict, render, loss, backward, Adam. Every part's time is taken with its backward
-pass; the graph is cut between the parts, which changes no gradient. Both designs take turns; medians over the rounds.
+pass; the graph is cut between the parts, which changes no gradient. The designs take turns; medians over the rounds.
+With ``--compile`` ours takes part once more, encoder and controller compiled as ``compile: true`` does (needs a C++ compiler).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from stylefx.corpus.dataset import TrainingSet
 from stylefx.corpus.loader import TrainingLoader
 from stylefx.corpus.reader import open_corpus
 from stylefx.models.style_transfer import build_model
+from stylefx.training.compilation import compile_network
 from stylefx.training.config import resolve_chain
 from stylefx.training.loop.step import Objective, to_device
 
@@ -36,10 +38,12 @@ RATE = 24000
 class Ours:
     """The default model and loss."""
 
-    def __init__(self, encoder: str, device: torch.device):
+    def __init__(self, encoder: str, device: torch.device, compiled: bool = False):
         chain = resolve_chain("deepafx-st")
         config = {"chain": chain.to_dict(), "sample_rate": RATE, "encoder": {"name": encoder}}
         self.model = build_model(config).to(device)
+        if compiled:
+            compile_network(self.model, device)
         objective = Objective(100.0).to(device)
         self.controls = self.model.predict
         self.effects = lambda audio, controls: self.model.strategy(audio, controls, RATE)
@@ -104,6 +108,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--encoder", default="base")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--compile", action="store_true")
     a = parser.parse_args()
     if a.threads:
         torch.set_num_threads(a.threads)
@@ -112,6 +117,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = loader_benchmark.write_tars(Path(folder), max(64, a.batch), "flac")
         designs = {"ours": Ours(a.encoder, device), "the paper's": Paper(device)}
+        if a.compile:
+            designs["ours, compiled"] = Ours(a.encoder, device, compiled=True)
         optimisers = {n: torch.optim.Adam(d.model.parameters(), 1e-4) for n, d in designs.items()}
         steps = {"micro": a.batch, "workers": 2, "stop_step": a.rounds + 2}
         loaders = {name: iter(TrainingLoader(TrainingSet([open_corpus(root)]), **steps)) for name in designs}
@@ -133,8 +140,9 @@ def main() -> None:
         rates[name] = a.batch / total
         parts = " | ".join(f"{1000 * statistics.median(r[p] for r in rows):.0f}" for p in PARTS)
         print(f"| {name} | {rates[name]:.1f} | {1000 * total:.0f} | {parts} |")
-    ours, paper = rates.values()
-    print(f"ours is {ours / paper:.1f} x the paper's design")
+    paper = rates.pop("the paper's")
+    for name, rate in rates.items():
+        print(f"{name}: {rate / paper:.1f} x the paper's design")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
+import yaml
 
 from stylefx.models.checkpoint import load_model
 from stylefx.training.loop import trainer as trainer_module
@@ -37,11 +42,26 @@ def test_bf16_runs_the_network_only_and_stays_near_float32(corpus, undisturbed, 
     assert all(p.dtype == torch.float32 for p in load_model(tmp_path / "run").parameters())
 
 
+def test_a_machine_without_a_compiler_says_so_in_one_sentence_and_writes_no_checkpoint(corpus, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(small(corpus, compile=True, steps=2).model_dump(mode="json")))
+    command = [sys.executable, "-m", "stylefx.cli", "train", str(config), "--out", str(tmp_path / "run")]
+    environment = os.environ | {"CXX": "/nowhere/c++", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    assert "compile: true: torch cannot compile" in last
+    assert "/nowhere/c++" in last
+    assert "leave compile out" in last
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "run").glob("**/*.pt"))
+
+
 def test_compilation_gives_the_same_losses_and_the_same_names(corpus, undisturbed, tmp_path, monkeypatch):
     """Through the tracer, without generating code (that needs a compiler and minutes)."""
     compiled, original = [], torch.nn.Module.compile
 
-    def eager(self):
+    def eager(self, options):
         compiled.append(type(self).__name__)
         original(self, backend="eager")
 

@@ -17,6 +17,7 @@ from stylefx.files import patience
 from stylefx.keyed import integer
 from stylefx.models.solver.controller import SolverController
 from stylefx.models.style_transfer import StyleTransferModel
+from stylefx.training.compilation import compile_network, compiler_explained
 from stylefx.training.config import TrainingConfig
 from stylefx.training.loop.ema import MovingAverage
 from stylefx.training.loop.feed import interruptible, placeholder
@@ -97,8 +98,7 @@ class Trainer:
         if config.compile:
             if place.is_first:
                 echo("encoder and controller are compiled in the first step, which takes minutes")
-            self.model.encoder.compile()
-            self.model.controller.compile()
+            compile_network(self.model, place.device)
 
     # -- state
 
@@ -225,7 +225,7 @@ class Trainer:
         if self.pairs is not None:
             self.pairs.reseed(integer(config.seed, "train/pairs", step, self.place.rank))
         rate = learning_rate(step, config.steps, config.optimiser)
-        with batch_statistics(self.model) as put_back:
+        with batch_statistics(self.model) as put_back, compiler_explained():
             outcome = stepper(batches, self.passes, rate)
             if outcome is None:  # a stop came and a batch did not: this step never was
                 put_back()
