@@ -34,12 +34,13 @@ class EarlyStart:
         self._future: Future[Executor] | None = None
         self._pool: ThreadPoolExecutor | None = None
 
-    def load(self) -> None:
-        """What every worker needs is loaded here, once, and inherited. Not for Ray, which had better start at once."""
+    def load(self, say: Callable[[str], None] | None = None) -> None:
+        """What every worker needs is loaded here, once, and inherited. Not for Ray, which had better start at once.
+        ``say`` is told where this takes long."""
         leave_pandas_out()
         if not self._private_ray:
             environment_digest(self._manifest.rendered_with)
-            kernels_loaded(json.dumps(self._manifest.to_dict()))
+            kernels_loaded(json.dumps(self._manifest.to_dict()), say)
 
     def start(self, renders: bool) -> None:
         """Fork the workers; where shards will be rendered by a private Ray, begin to start it. The process has one thread."""

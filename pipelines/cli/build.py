@@ -120,7 +120,7 @@ def build(
         )
         early = EarlyStart(model, options)
         if not only_finalize and not _is_finished(out):
-            early.load()
+            early.load(progress.say)
     with early, Lineage(lineage, f"build {model.name}", [s.path for s in model.sources], [out]) as events:
         early.start(renders=not (dry_run or only_finalize or _is_finished(out)))
         model = continued(open_storage(out), model)

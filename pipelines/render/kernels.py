@@ -3,46 +3,112 @@
 from __future__ import annotations
 
 import functools
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from pipelines.manifest.model import Manifest
+from pipelines.render.compiling import compile_apart
+
+_LOADED: set[str] = set()
 
 
-@functools.lru_cache(maxsize=2)
-def kernels_loaded(manifest_json: str) -> None:
+def kernels_loaded(manifest_json: str, say: Callable[[str], None] | None = None) -> None:
     """``load_kernels`` once per process, and in none that was forked from one that did."""
-    load_kernels(Manifest.model_validate_json(manifest_json))
+    if manifest_json not in _LOADED:
+        load_kernels(Manifest.model_validate_json(manifest_json), say)
+        _LOADED.add(manifest_json)
 
 
-def load_kernels(manifest: Manifest) -> None:
+def load_kernels(manifest: Manifest, say: Callable[[str], None] | None = None) -> None:
     """Measure, render and store a moment of noise with all that the manifest can draw: what was compiled before on this machine
-    is loaded, what was not is compiled and kept, once instead of in every worker."""
-    import numpy as np
+    is loaded, what was not is compiled and kept, once instead of in every worker, and on all cores."""
+    from stylefx.audio.weighting import weighted_energies
+    from stylefx.effects.kernels.jit import was_compiled
 
-    from pipelines.catalog.measure import RecordingMeter
-    from stylefx.audio import integrated_lufs, pitch_tempo
-    from stylefx.audio.loudness import integrated_lufs_together
-    from stylefx.audio.writing import decode_audio, encode_audio
-    from stylefx.effects.registry import make_effect
-    from stylefx.effects.side_by_side import render_two
+    parts = _parts(manifest)
+    parts.pop(_FIRST)()
+    if was_compiled(weighted_energies):  # as nothing of the first part was kept here, nothing of the others will be
+        if say is not None:
+            say("compiling the sample loops, once on this machine")
+        compile_apart(manifest.model_dump_json(), list(parts))
+    for load in parts.values():
+        load()
 
+
+def load_part(manifest: str, part: str) -> None:
+    """One of the parts, of the manifest in this file."""
+    _parts(Manifest.model_validate_json(Path(manifest).read_text()))[part]()
+
+
+_FIRST = "loudness"
+
+
+def _parts(manifest: Manifest) -> dict[str, Callable[[], None]]:
+    """Named by what they are for; after the first those that take longest to compile lead."""
     rate, channels = manifest.segment.sample_rate, manifest.segment.channels
     noise = np.random.default_rng(0).standard_normal((channels, rate // 2)).astype(np.float32) * np.float32(0.1)
     noise[:, : rate // 4] *= np.float32(0.01)  # then it is an attack, which the vocoder has loops for
-    meter = RecordingMeter(rate, channels)
+    parts: dict[str, Callable[[], None]] = {_FIRST: functools.partial(_measure, noise, rate)}
+    parts["encoding"] = functools.partial(_encode, noise, rate, manifest.audio_format)
+    if manifest.augment.used_engine == "vocoder":
+        parts["vocoder"] = functools.partial(_stretch, noise, rate)
+    if manifest.audio_format.startswith("flac"):
+        parts["decoding"] = functools.partial(_decode, noise, rate)
+    chains = manifest.resolved_chains
+    steps = [*(chains.clean or ()), *(chains.input or ()), *(chains.target or ()), *(chains.finish or ())]
+    steps += [step for style in chains.styles or () for step in style.target]
+    for number, step in enumerate({(s.effect, repr(s.config)): s for s in steps if s.step == "effect"}.values()):
+        pairs = manifest.store != "dry"
+        parts[f"effect {number}"] = functools.partial(_render, step.effect, step.config, noise, rate, pairs)
+    return parts
+
+
+def _measure(noise: np.ndarray, rate: int) -> None:
+    from pipelines.catalog.measure import RecordingMeter
+    from stylefx.audio import integrated_lufs
+    from stylefx.audio.loudness import integrated_lufs_together
+
+    meter = RecordingMeter(rate, len(noise))
     meter.add(noise)
     meter.measures()
     integrated_lufs(noise, rate)
     integrated_lufs_together([noise, noise], rate)
-    decode_audio(encode_audio(noise, rate, manifest.audio_format, over="scale"))
-    if manifest.augment.used_engine == "vocoder":
-        pitch_tempo(noise, rate, 100.0, 1.1)
-    chains = manifest.resolved_chains
-    steps = [*(chains.clean or ()), *(chains.input or ()), *(chains.target or ()), *(chains.finish or ())]
-    steps += [step for style in chains.styles or () for step in style.target]
-    for name, config in {(s.effect, repr(s.config)): (s.effect, s.config) for s in steps if s.step == "effect"}.values():
-        effect = make_effect(name, **config)
-        # not the defaults: what is neutral is left out and would not be compiled
-        settings = {p.name: p.from_control(0.25) for p in effect.parameters}
-        effect.render(noise, settings, rate)
-        if manifest.store != "dry":
-            render_two((effect, effect), (noise, noise), (settings, settings), rate)
+
+
+def _encode(noise: np.ndarray, rate: int, audio_format: str) -> None:
+    from stylefx.audio.writing import encode_audio
+
+    encode_audio(noise, rate, audio_format, over="scale")
+
+
+def _decode(noise: np.ndarray, rate: int) -> None:
+    """FLAC by another encoder: ours need not be compiled for it."""
+    import soundfile
+
+    from stylefx.audio.writing import decode_audio
+
+    file = io.BytesIO()
+    soundfile.write(file, noise.T, rate, format="FLAC", subtype="PCM_24")
+    decode_audio(file.getvalue())
+
+
+def _stretch(noise: np.ndarray, rate: int) -> None:
+    from stylefx.audio import pitch_tempo
+
+    pitch_tempo(noise, rate, 100.0, 1.1)
+
+
+def _render(name: str, config: dict[str, Any], noise: np.ndarray, rate: int, pairs: bool) -> None:
+    from stylefx.effects.registry import make_effect
+    from stylefx.effects.side_by_side import render_two
+
+    effect = make_effect(name, **config)
+    # not the defaults: what is neutral is left out and would not be compiled
+    settings = {p.name: p.from_control(0.25) for p in effect.parameters}
+    effect.render(noise, settings, rate)
+    if pairs:
+        render_two((effect, effect), (noise, noise), (settings, settings), rate)

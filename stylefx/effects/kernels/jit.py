@@ -62,6 +62,11 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
 
 
+def was_compiled(kernel: Any) -> bool:
+    """Whether this process compiled a kernel, rather than having found it on the disk."""
+    return bool(kernel.stats.cache_misses)
+
+
 def vector_fma(builder: Any, a: Any, b: Any, c: Any, operation: str = "fma") -> Any:
     """The instruction a * b + c with one rounding, of floats or of vectors of them; llvmlite's own takes no vectors.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pipelines
+from stylefx.files.processes.cores import cores
 from tests.support.builds import manifest_for, write_sources
 
 LOADED = """
@@ -51,3 +53,35 @@ def test_rendering_finds_every_kernel_loaded(audio_format, tmp_path):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+APART = """
+import json, sys
+from pipelines.manifest.model import Manifest
+from pipelines.render import kernels
+from stylefx.effects.kernels.dynamics import dynamics
+from stylefx.effects.kernels.jit import was_compiled
+from stylefx.effects.kernels.cascade import cascade
+
+said = []
+kernels.load_kernels(Manifest.model_validate(json.loads(sys.argv[1])), said.append)
+print(json.dumps([said, [was_compiled(dynamics), was_compiled(cascade)]]))
+"""
+
+
+def test_on_a_new_machine_other_processes_compile_and_it_is_said(tmp_path):
+    sources = write_sources(tmp_path / "sources", speakers=2, seconds=1.0)
+    segment = {"half_frames": 6144, "sample_rate": 24000}
+    chain = [{"step": "effect", "effect": name} for name in ("compressor", "parametric_eq")]
+    changes = {"segment": segment, "augment": {"probability": 0.0}, "audio_format": "pcm16", "chains": {"target": chain}}
+    manifest = manifest_for(sources, tmp_path / "out", **changes)
+    command = [sys.executable, "-c", APART, json.dumps(manifest.to_dict())]
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    folder = Path(pipelines.__file__).parents[1]
+    found = []
+    for _ in range(2):
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    alone = cores() == 1  # then it had better do it itself
+    assert found == [[["compiling the sample loops, once on this machine"], [alone] * 2], [[], [False] * 2]]
