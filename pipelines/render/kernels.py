@@ -27,11 +27,11 @@ def load_kernels(manifest: Manifest, say: Callable[[str], None] | None = None) -
     """Measure, render and store a moment of noise with all that the manifest can draw: what was compiled before on this machine
     is loaded, what was not is compiled and kept, once instead of in every worker, and on all cores."""
     from stylefx.audio.weighting import weighted_energies
-    from stylefx.effects.kernels.jit import was_compiled
+    from stylefx.effects.kernels.jit import compilations
 
-    parts = _parts(manifest)
+    parts, before = _parts(manifest), compilations(weighted_energies)
     parts.pop(_FIRST)()
-    if was_compiled(weighted_energies):  # as nothing of the first part was kept here, nothing of the others will be
+    if compilations(weighted_energies) > before:  # as nothing of the first part was kept here, nothing of the others will be
         if say is not None:
             say("compiling the sample loops, once on this machine")
         compile_apart(manifest.model_dump_json(), list(parts))

@@ -62,9 +62,9 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
 
 
-def was_compiled(kernel: Any) -> bool:
-    """Whether this process compiled a kernel, rather than having found it on the disk."""
-    return bool(kernel.stats.cache_misses)
+def compilations(kernel: Any) -> int:
+    """How often this process compiled a kernel, once for every kind of arguments that it did not find on the disk."""
+    return sum(kernel.stats.cache_misses.values())
 
 
 def vector_fma(builder: Any, a: Any, b: Any, c: Any, operation: str = "fma") -> Any:

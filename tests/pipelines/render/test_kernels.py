@@ -60,12 +60,13 @@ import json, sys
 from pipelines.manifest.model import Manifest
 from pipelines.render import kernels
 from stylefx.effects.kernels.dynamics import dynamics
-from stylefx.effects.kernels.jit import was_compiled
+from stylefx.effects.kernels.jit import compilations
 from stylefx.effects.kernels.cascade import cascade
 
-said = []
-kernels.load_kernels(Manifest.model_validate(json.loads(sys.argv[1])), said.append)
-print(json.dumps([said, [was_compiled(dynamics), was_compiled(cascade)]]))
+said, manifest = [], Manifest.model_validate(json.loads(sys.argv[1]))
+for _ in range(2):  # the second time nothing is left to compile
+    kernels.load_kernels(manifest, said.append)
+print(json.dumps([said, [compilations(dynamics) > 0, compilations(cascade) > 0]]))
 """
 
 
