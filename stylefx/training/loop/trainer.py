@@ -126,7 +126,8 @@ class Trainer:
         try:
             if self.place.is_first:
                 desk = open_desk(self.config, self.run_folder, self.start_step, self.echo, pending=not self.is_judged)
-            self._steps(stop, desk)
+            with compiler_explained():
+                self._steps(stop, desk)
             if desk is not None:
                 draw_curves(self.run_folder)
             return self.metrics
@@ -225,7 +226,7 @@ class Trainer:
         if self.pairs is not None:
             self.pairs.reseed(integer(config.seed, "train/pairs", step, self.place.rank))
         rate = learning_rate(step, config.steps, config.optimiser)
-        with batch_statistics(self.model) as put_back, compiler_explained():
+        with batch_statistics(self.model) as put_back:
             outcome = stepper(batches, self.passes, rate)
             if outcome is None:  # a stop came and a batch did not: this step never was
                 put_back()

@@ -20,8 +20,9 @@ import torch
 from stylefx.effects.kernels.jit import _choose_cache
 
 BLOCK = 512  # samples between two checkpoints: the working set of a backward sweep stays in the first-level cache
-_CONTRACTED, _REORDERED = {"contract"}, {"contract", "reassoc", "nsz"}
 TINY = 1e-100  # states below this are zero: they would decay into denormals, which are a hundred times slower
+
+_CONTRACTED, _REORDERED = {"contract"}, {"contract", "reassoc", "nsz"}
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
