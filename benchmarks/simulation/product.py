@@ -219,6 +219,7 @@ def on_virtual_time(disks: Path) -> Iterator[None]:
         (resume, "wait", threads.wait),
         (objects, "tempfile", SimpleNamespace(gettempdir=lambda: str(disks / process().machine.name))),
         (stop, "Stopper", _Stopper),
+        (preflight, "compile_on_all_cores", lambda manifest: None),
         (preflight, "load_kernels", lambda manifest: None),
         (ray_executor, "import_ray", lambda: process().memory["ray"]),
         (ray_executor, "become_worker", lambda: None),

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from pipelines.builder.job import BuildOptions
 from pipelines.manifest.model import Manifest
+from pipelines.render.compiling import compile_on_all_cores
 from pipelines.render.kernels import kernels_loaded
 from pipelines.workers.crew import Crew, leave_pandas_out
 from pipelines.workers.environment import environment_digest
@@ -40,7 +41,8 @@ class EarlyStart:
         leave_pandas_out()
         if not self._private_ray:
             environment_digest(self._manifest.rendered_with)
-            kernels_loaded(json.dumps(self._manifest.to_dict()), say)
+            compile_on_all_cores(self._manifest, say)
+            kernels_loaded(json.dumps(self._manifest.to_dict()))
 
     def start(self, renders: bool) -> None:
         """Fork the workers; where shards will be rendered by a private Ray, begin to start it. The process has one thread."""

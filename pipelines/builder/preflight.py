@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 from pipelines.manifest.model import Manifest
+from pipelines.render.compiling import compile_on_all_cores
 from pipelines.render.kernels import load_kernels
 from pipelines.sources.plugged import open_plugin
 from pipelines.storage.base import BUILD_FOLDER, Storage
@@ -74,6 +75,7 @@ def check_node(manifest_json: str, out: str, recordings: tuple[str, ...]) -> dic
             if source.kind is not None:
                 open_plugin(source.kind, source.path).check()
         _engine(manifest)
+        compile_on_all_cores(manifest)
         load_kernels(manifest)
     except StylefxError as error:
         return {"host": host, "problem": str(error), "exit_status": error.exit_status}

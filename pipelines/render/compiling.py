@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Sequence
-from pathlib import Path
+import signal
+from collections.abc import Callable
+from contextlib import suppress
 
+from pipelines.manifest.model import Manifest
+from pipelines.render.kernels import FIRST, load_part, parts_of
+from stylefx.errors import IncompleteError
 from stylefx.files.processes.cores import cores
+from stylefx.files.processes.pool import in_processes
 
-_CHILD = "import sys; from pipelines.render.kernels import load_part; load_part(*sys.argv[1:])"
 
+def compile_on_all_cores(manifest: Manifest, say: Callable[[str], None] | None = None) -> None:
+    """Leave what ``load_kernels`` will look for in numba's cache, unless it lies there; ``say`` is told where that takes long."""
+    from stylefx.audio.weighting import weighted_energies
+    from stylefx.effects.kernels.jit import compilations
 
-def compile_apart(manifest_json: str, parts: Sequence[str]) -> None:
-    """Every part in a process of its own, as many at a time as there are cores; they leave what they compile in numba's cache.
-    Nothing depends on them: whoever loads a part compiles what is still missing."""
-    count = min(cores(), len(parts))
-    if count < 2:
+    parts, before = parts_of(manifest), compilations(weighted_energies)
+    parts.pop(FIRST)()
+    if compilations(weighted_energies) == before:  # as the first part was kept, the others will be
         return
-    none = subprocess.DEVNULL
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    waiting = list(parts)
-    running: list[subprocess.Popen[bytes]] = []
-    with tempfile.TemporaryDirectory(prefix="stylefx-") as folder:
-        manifest = Path(folder) / "manifest.json"
-        manifest.write_text(manifest_json)
-        try:
-            while waiting or running:
-                while waiting and len(running) < count:
-                    command = [sys.executable, "-c", _CHILD, str(manifest), waiting.pop(0)]
-                    running.append(subprocess.Popen(command, env=environment, stdin=none, stdout=none, stderr=none))
-                time.sleep(0.02)
-                running = [process for process in running if process.poll() is None]
-        finally:
-            for process in running:
-                process.kill()
-                process.wait()
+    if say is not None:
+        say("compiling the sample loops, once on this machine")
+    with suppress(IncompleteError):  # a process died: whoever loads a part compiles what is still missing
+        text = manifest.model_dump_json()
+        in_processes(load_part, [(text, part) for part in parts], min(cores(), len(parts)), start=_end_at_once)
+
+
+def _end_at_once() -> None:
+    """An exception at SIGTERM would be lost inside of LLVM; there is nothing to clean up."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

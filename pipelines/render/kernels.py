@@ -5,54 +5,39 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipelines.manifest.model import Manifest
-from pipelines.render.compiling import compile_apart
 
-_LOADED: set[str] = set()
+FIRST = "loudness"  # the part that is compiled fastest
 
 
-def kernels_loaded(manifest_json: str, say: Callable[[str], None] | None = None) -> None:
+@functools.lru_cache(maxsize=2)
+def kernels_loaded(manifest_json: str) -> None:
     """``load_kernels`` once per process, and in none that was forked from one that did."""
-    if manifest_json not in _LOADED:
-        load_kernels(Manifest.model_validate_json(manifest_json), say)
-        _LOADED.add(manifest_json)
+    load_kernels(Manifest.model_validate_json(manifest_json))
 
 
-def load_kernels(manifest: Manifest, say: Callable[[str], None] | None = None) -> None:
+def load_kernels(manifest: Manifest) -> None:
     """Measure, render and store a moment of noise with all that the manifest can draw: what was compiled before on this machine
-    is loaded, what was not is compiled and kept, once instead of in every worker, and on all cores."""
-    from stylefx.audio.weighting import weighted_energies
-    from stylefx.effects.kernels.jit import compilations
-
-    parts, before = _parts(manifest), compilations(weighted_energies)
-    parts.pop(_FIRST)()
-    if compilations(weighted_energies) > before:  # as nothing of the first part was kept here, nothing of the others will be
-        if say is not None:
-            say("compiling the sample loops, once on this machine")
-        compile_apart(manifest.model_dump_json(), list(parts))
-    for load in parts.values():
+    is loaded, what was not is compiled and kept, once instead of in every worker."""
+    for load in parts_of(manifest).values():
         load()
 
 
-def load_part(manifest: str, part: str) -> None:
-    """One of the parts, of the manifest in this file."""
-    _parts(Manifest.model_validate_json(Path(manifest).read_text()))[part]()
+def load_part(manifest_json: str, part: str) -> None:
+    """One of the parts."""
+    parts_of(Manifest.model_validate_json(manifest_json))[part]()
 
 
-_FIRST = "loudness"
-
-
-def _parts(manifest: Manifest) -> dict[str, Callable[[], None]]:
-    """Named by what they are for; after the first those that take longest to compile lead."""
+def parts_of(manifest: Manifest) -> dict[str, Callable[[], None]]:
+    """What ``load_kernels`` does, by name; after the first those that take longest to compile lead."""
     rate, channels = manifest.segment.sample_rate, manifest.segment.channels
     noise = np.random.default_rng(0).standard_normal((channels, rate // 2)).astype(np.float32) * np.float32(0.1)
     noise[:, : rate // 4] *= np.float32(0.01)  # then it is an attack, which the vocoder has loops for
-    parts: dict[str, Callable[[], None]] = {_FIRST: functools.partial(_measure, noise, rate)}
+    parts: dict[str, Callable[[], None]] = {FIRST: functools.partial(_measure, noise, rate)}
     parts["encoding"] = functools.partial(_encode, noise, rate, manifest.audio_format)
     if manifest.augment.used_engine == "vocoder":
         parts["vocoder"] = functools.partial(_stretch, noise, rate)
@@ -61,8 +46,8 @@ def _parts(manifest: Manifest) -> dict[str, Callable[[], None]]:
     chains = manifest.resolved_chains
     steps = [*(chains.clean or ()), *(chains.input or ()), *(chains.target or ()), *(chains.finish or ())]
     steps += [step for style in chains.styles or () for step in style.target]
+    pairs = manifest.store != "dry"
     for number, step in enumerate({(s.effect, repr(s.config)): s for s in steps if s.step == "effect"}.values()):
-        pairs = manifest.store != "dry"
         parts[f"effect {number}"] = functools.partial(_render, step.effect, step.config, noise, rate, pairs)
     return parts
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from stylefx.audio.reading import open_blocks
 from stylefx.errors import UserError
+from stylefx.files.processes.pool import Report, in_processes
 from stylefx.inference.folder.plan import FileJob, kept_bits
-from stylefx.inference.folder.processes import Report, in_processes
 from stylefx.inference.folder.run import FolderWork, is_done, job_key
 from stylefx.inference.folder.table import FolderRow, row_of
 from stylefx.inference.hearing.windows import Analysis

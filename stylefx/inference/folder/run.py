@@ -13,8 +13,8 @@ from pathlib import Path
 
 from stylefx.errors import UserError
 from stylefx.files.processes.cores import cores
+from stylefx.files.processes.pool import Report, in_processes
 from stylefx.inference.folder.plan import FileJob, kept_bits
-from stylefx.inference.folder.processes import Report, in_processes
 from stylefx.inference.folder.table import FolderRow, row_of
 from stylefx.inference.hearing.remembered import content_digest
 from stylefx.inference.options import TransferOptions

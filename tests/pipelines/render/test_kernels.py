@@ -58,14 +58,16 @@ def test_rendering_finds_every_kernel_loaded(audio_format, tmp_path):
 APART = """
 import json, sys
 from pipelines.manifest.model import Manifest
-from pipelines.render import kernels
+from pipelines.render.compiling import compile_on_all_cores
+from pipelines.render.kernels import load_kernels
 from stylefx.effects.kernels.dynamics import dynamics
 from stylefx.effects.kernels.jit import compilations
 from stylefx.effects.kernels.cascade import cascade
 
 said, manifest = [], Manifest.model_validate(json.loads(sys.argv[1]))
 for _ in range(2):  # the second time nothing is left to compile
-    kernels.load_kernels(manifest, said.append)
+    compile_on_all_cores(manifest, said.append)
+    load_kernels(manifest)
 print(json.dumps([said, [compilations(dynamics) > 0, compilations(cascade) > 0]]))
 """
 

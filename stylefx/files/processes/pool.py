@@ -1,4 +1,4 @@
-"""Work on many files in several processes: one thread each, results in the order of the tasks."""
+"""Work in several processes: one thread each, results in the order of the tasks."""
 
 from __future__ import annotations
 
