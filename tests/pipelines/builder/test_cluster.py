@@ -66,34 +66,50 @@ def test_every_node_is_checked_and_named(cluster, sources, tmp_path, monkeypatch
         executor.close()
 
 
+def unhurried(task):
+    """A shard that takes long enough for nodes to join meanwhile."""
+    time.sleep(0.5)
+    return run_task(task)
+
+
+def unhurried_and_noted(task):
+    """The node is noted beside the corpus."""
+    import ray
+
+    (Path(task.out).with_name("begun") / ray.get_runtime_context().get_node_id()).touch()
+    return unhurried(task)
+
+
 def test_a_node_that_dies_costs_nothing_but_time(cluster, sources, tmp_path):
+    """It dies when both have work, of which the driver has heard by then, and something is committed."""
     made, nodes = cluster
     reference = tmp_path / "reference"
     run_build(manifest_for(sources, reference), executor="direct")
-    out = tmp_path / "corpus"
-    killed = threading.Event()
+    out, begun = tmp_path / "corpus", tmp_path / "begun"
+    begun.mkdir()
+    killed, over = threading.Event(), threading.Event()
 
     def kill_one():
-        while not list(out.glob("*/*.json")):
-            time.sleep(0.01)
+        while not list(out.glob("*/*.json")) or len(list(begun.iterdir())) < 2:
+            if over.wait(0.01):
+                return
+        time.sleep(0.25)
         made.remove_node(nodes[0], allow_graceful=False)
         killed.set()
 
     thread = threading.Thread(target=kill_one)
     thread.start()
-    summary = run_build(manifest_for(sources, out), executor="ray", workers=None, address=made.address)
-    thread.join()
+    on_ray = {"executor": "ray", "workers": None, "address": made.address, "work": unhurried_and_noted}
+    try:
+        summary = run_build(manifest_for(sources, out), **on_ray)
+    finally:
+        over.set()
+        thread.join()
     assert killed.is_set()
     assert summary.finished
     assert summary.workers == 2
     assert summary.tally.counts["ok"] == summary.tally.samples
     assert hashes(out) == hashes(reference)
-
-
-def unhurried(task):
-    """A shard that takes long enough for nodes to join meanwhile."""
-    time.sleep(0.5)
-    return run_task(task)
 
 
 def test_nodes_that_join_are_checked_and_used_and_those_that_leave_are_said(sources, cluster, tmp_path):
